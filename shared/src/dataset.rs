@@ -1,0 +1,108 @@
+//! Datasets: named tables in S3, with a commit for each upload.
+
+use serde::{Deserialize, Serialize};
+
+/// How the bytes of a table are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TableFormat {
+    /// Separated values with a header line.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object per line.
+    Jsonl,
+}
+
+/// What was sniffed from the head of a CSV file. Separator and encoding are independent of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CsvDialect {
+    /// Field separator: one of `,` `;` tab `|`.
+    pub separator: char,
+    /// How characters are encoded.
+    pub encoding: TextEncoding,
+}
+
+/// Encodings that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TextEncoding {
+    /// UTF-8, with or without a byte order mark.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// Windows-1252, which holds ISO-8859-1's printable characters too.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
+}
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// `string`, `integer`, `number`, `boolean`, `date`, `timestamp`, or the Arrow type for anything else.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether any row lacks a value.
+    pub nullable: bool,
+}
+
+/// A table at one commit: all that a worker needs to read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableRef {
+    /// The dataset's name.
+    pub dataset_id: String,
+    /// The table within it.
+    pub table_key: String,
+    /// SHA-256 of the bytes, in hex.
+    pub commit_id: String,
+    /// `s3://bucket/key` of the bytes.
+    pub uri: String,
+    /// How the bytes are laid out.
+    pub format: TableFormat,
+    /// Only for CSV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvDialect>,
+    /// Columns in order.
+    pub columns: Vec<Column>,
+    /// Rows, the header not counted.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// When it was uploaded, RFC 3339.
+    pub created_at: String,
+}
+
+/// One line of `GET /api/datasets`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetSummary {
+    /// Its name.
+    pub dataset_id: String,
+    /// Its table keys, sorted.
+    pub tables: Vec<String>,
+    /// When it was last written to, RFC 3339.
+    pub updated_at: String,
+}
+
+/// `GET /api/datasets/{dataset_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetView {
+    /// Its name.
+    pub dataset_id: String,
+    /// Every table at its newest commit.
+    pub tables: Vec<TableRef>,
+    /// Every commit of every table, newest first.
+    pub commits: Vec<CommitView>,
+}
+
+/// One upload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitView {
+    /// SHA-256 of the bytes, in hex.
+    pub commit_id: String,
+    /// The table that was written.
+    pub table_key: String,
+    /// Rows in it.
+    pub rows: u64,
+    /// When, RFC 3339.
+    pub created_at: String,
+}

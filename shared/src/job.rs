@@ -1,0 +1,202 @@
+//! A job as clients see it, and what a running task tells about itself.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{JobId, problem::Detail};
+
+/// The canonical states. The last four are terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Accepted; no worker has claimed anything yet.
+    Pending,
+    /// A worker has claimed a task, or the job is between two tasks.
+    Running,
+    /// For a timer, a retry or a person.
+    Waiting,
+    /// Ended with a result.
+    Completed,
+    /// Ended with an error that a retry would not mend.
+    Failed,
+    /// Ended by its client.
+    Cancelled,
+    /// Ended with an error, kept whole, and can be resumed.
+    Quarantined,
+}
+
+impl JobState {
+    /// The word that is stored and sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
+        }
+    }
+
+    /// Whether nothing that a worker, a timer or a late message does can change the job any more.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Quarantined)
+    }
+}
+
+/// Body of `POST /api/{version}/{endpoint}`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateJob {
+    /// The input of the blueprint; an empty object when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_data: Option<serde_json::Map<String, Value>>,
+    /// Told when the job ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_url: Option<String>,
+    /// Seconds a task may wait in its queue for a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatch_timeout: Option<u32>,
+    /// Seconds from creation within which the job must end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_timeout: Option<u32>,
+}
+
+/// Answer to a creation: 202.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobAccepted {
+    /// Always `accepted`.
+    pub status: String,
+    /// The new job.
+    pub job_id: JobId,
+}
+
+/// A job, whole, as `GET /api/v1/jobs/{job_id}` answers it. Times are RFC 3339 in UTC with milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// The job.
+    pub job_id: JobId,
+    /// The same id under its other name.
+    pub id: JobId,
+    /// Which blueprint it runs.
+    pub blueprint_name: String,
+    /// SHA-256 of the definition that the job is pinned to, in hex.
+    pub blueprint_hash: String,
+    /// Canonical state, or `waiting_for_human`.
+    pub status: String,
+    /// Which client created it.
+    pub client: String,
+    /// The input, with the blueprint's defaults filled in.
+    pub initial_data: Value,
+    /// The state of the blueprint that the job is in; null once it has ended.
+    pub current_state: Option<String>,
+    /// States entered so far, oldest first.
+    pub state_history: Vec<StateVisit>,
+    /// 0 to 1.
+    pub progress: f64,
+    /// The latest word on what is going on.
+    pub message: Option<String>,
+    /// The stages that the running task told of, in order.
+    pub stages: Vec<Stage>,
+    /// The output of the last state; null until the job completes.
+    pub result: Option<Value>,
+    /// Why it failed; null while it has not.
+    pub error: Option<JobError>,
+    /// The table that the job reads, pinned when the job was created.
+    pub source: Option<Value>,
+    /// When it was accepted.
+    pub created_at: String,
+    /// When a worker first claimed a task of it.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub completed_at: Option<String>,
+    /// The same instant under its other name.
+    pub finished_at: Option<String>,
+    /// From start to end, in seconds.
+    pub duration_seconds: Option<f64>,
+}
+
+/// One state that a job entered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateVisit {
+    /// Name of the state.
+    pub state: String,
+    /// When it was entered.
+    pub entered_at: String,
+}
+
+/// Why a job did not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobError {
+    /// Error name of the States Language, for example `Worker.Permanent` or `States.Timeout`.
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+    /// The state that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Fields that were wrong, where the worker named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<Detail>,
+}
+
+/// A named part of a task's work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// For example `embedding`.
+    pub name: String,
+    /// How far it is.
+    pub status: StageStatus,
+    /// 0 to 1.
+    #[serde(default)]
+    pub progress: f64,
+    /// Seconds spent in it so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<f64>,
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageStatus {
+    /// Not begun.
+    Pending,
+    /// Under way.
+    Running,
+    /// Done.
+    Completed,
+    /// Ended with an error.
+    Failed,
+}
+
+/// One line that a task wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it was written, RFC 3339; filled in by the orchestrator when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
+    /// How grave it is.
+    pub level: LogLevel,
+    /// The line.
+    pub message: String,
+    /// Facts beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<Value>,
+}
+
+/// How grave a log line is, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// For developers.
+    Debug,
+    /// The ordinary course of things.
+    Info,
+    /// Odd, but the work goes on.
+    Warning,
+    /// Something failed.
+    Error,
+}

@@ -1,0 +1,293 @@
+//! What workers and orchestrators say to each other under `/_worker`.
+//!
+//! Readers are lenient (workers of several releases are in the field); writers send only what every release accepts:
+//! whole numbers in `deadline`, strings in `tracing_context`, never a null id.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    JobId, SkillName, TaskId, WorkerId,
+    job::{LogLine, Stage},
+    problem::Detail,
+};
+
+/// Body of `POST /_worker/workers/register`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Who registers.
+    pub worker_id: WorkerId,
+    /// A word for people, for example `gpu` or `cpu`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_type: Option<String>,
+    /// What it can do.
+    #[serde(default)]
+    pub supported_skills: Vec<Skill>,
+    /// What it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// Models that it has at hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed_models: Option<Vec<InstalledModel>>,
+    /// Free labels that a blueprint's requirements may name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Anything else that it says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Value>,
+    /// Seconds between its heartbeats; its leases last three times as long. 15 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_seconds: Option<u32>,
+}
+
+/// A skill, by name alone or with a description.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Skill {
+    /// Just its name.
+    Name(SkillName),
+    /// Its name among other facts.
+    Described {
+        /// Its name.
+        name: SkillName,
+        /// The other facts.
+        #[serde(flatten)]
+        facts: Map<String, Value>,
+    },
+}
+
+impl Skill {
+    /// Its name.
+    #[must_use]
+    pub const fn name(&self) -> &SkillName {
+        match self {
+            Self::Name(name) | Self::Described { name, .. } => name,
+        }
+    }
+}
+
+/// What a worker runs on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Tasks it runs at the same time; 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_concurrent_tasks: Option<u32>,
+    /// Processor cores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_cores: Option<f64>,
+    /// Main memory, in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ram_gb: Option<f64>,
+    /// Its GPU, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_info: Option<GpuInfo>,
+    /// Anything else.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// A GPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuInfo {
+    /// For example `NVIDIA H100`.
+    #[serde(default)]
+    pub model: String,
+    /// Its memory, in GiB.
+    #[serde(default)]
+    pub vram_gb: f64,
+}
+
+/// A model that a worker has at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledModel {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Answer to a registration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// Always `registered`.
+    pub status: String,
+}
+
+/// Body of `PATCH /_worker/workers/{worker_id}`; an empty body only refreshes the worker's time to live.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// `idle`, `busy`, `full`, `draining` or `offline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Tasks that are running, or any measure of work that the worker likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<f64>,
+    /// The tasks that it holds: their leases are renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_tasks: Option<Vec<String>>,
+    /// What it can do. Empty or absent while busy: not a deregistration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supported_skills: Option<Vec<Skill>>,
+    /// Models that are loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot_cache: Option<Vec<String>>,
+    /// Anything else.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+/// Answer to a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatReply {
+    /// Always `ttl_refreshed`.
+    pub status: String,
+    /// Tasks to stop: cancelled, or held by another worker now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancel_task_ids: Vec<String>,
+}
+
+/// A task as it is handed to a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// The job it belongs to.
+    pub job_id: JobId,
+    /// Its id.
+    pub task_id: TaskId,
+    /// The skill to run.
+    #[serde(rename = "type")]
+    pub skill: SkillName,
+    /// The skill's parameters: always an object.
+    pub params: Map<String, Value>,
+    /// W3C trace context; empty when tracing is off.
+    #[serde(default)]
+    pub tracing_context: BTreeMap<String, String>,
+    /// Higher goes first.
+    #[serde(default)]
+    pub priority: i32,
+    /// Seconds since 1970 by which it must be done; whole, because some workers read nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<i64>,
+    /// The fencing number of this claim: to be sent back with progress and result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_token: Option<u64>,
+    /// Which attempt this is, from 1.
+    #[serde(default = "first_attempt")]
+    pub attempt: u32,
+    /// `s3://bucket/prefix/` under which the job's files lie; absent when S3 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_prefix: Option<String>,
+}
+
+const fn first_attempt() -> u32 {
+    1
+}
+
+/// Answer to `tasks/next` when `max` is above 1.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskBatch {
+    /// At most `max` tasks.
+    pub tasks: Vec<Task>,
+}
+
+/// Body of `POST /_worker/tasks/result`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskResult {
+    /// The job; must be the one that the task belongs to.
+    pub job_id: JobId,
+    /// The task.
+    pub task_id: TaskId,
+    /// Who ran it.
+    pub worker_id: WorkerId,
+    /// `success`, `failure`, `cancelled`, or any other word for the blueprint to branch on. Success when absent.
+    #[serde(default = "success")]
+    pub status: String,
+    /// The output.
+    #[serde(default)]
+    pub data: Option<Value>,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<TaskError>,
+    /// The token that came with the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_token: Option<u64>,
+}
+
+fn success() -> String {
+    "success".to_owned()
+}
+
+/// Why a task failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    /// `TRANSIENT`, `PERMANENT`, `INVALID_INPUT`, `RESOURCE_EXHAUSTED`, `TIMEOUT`, `CANCELLED`; a `_ERROR` suffix is ignored.
+    pub code: String,
+    /// What happened, for people.
+    #[serde(default)]
+    pub message: String,
+    /// Fields that were wrong, where the skill can name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+impl TaskError {
+    /// The details as fields and reasons; empty when they have another shape.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Detail> {
+        self.details.clone().and_then(|details| serde_json::from_value(details).ok()).unwrap_or_default()
+    }
+}
+
+/// Body of `POST /_worker/tasks/results`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultBatch {
+    /// Results of any tasks, each judged by itself.
+    pub results: Vec<TaskResult>,
+}
+
+/// Answer to one result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultReply {
+    /// `result_accepted_success`, `result_ignored_duplicate` or `lease_lost`.
+    pub status: String,
+}
+
+/// Answer to many results, in their order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResultReplies {
+    /// One for each result.
+    pub results: Vec<ResultReply>,
+}
+
+/// Body of `POST /_worker/tasks/{task_id}/progress`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProgressReport {
+    /// Who reports.
+    pub worker_id: WorkerId,
+    /// The token that came with the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_token: Option<u64>,
+    /// 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<f64>,
+    /// What is going on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Stages that changed; others stay as they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+    /// Lines written since the last report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogLine>,
+}
+
+/// Answer to a progress report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgressReply {
+    /// Always `progress_accepted`.
+    pub status: String,
+    /// Whether the worker should stop: the job was cancelled, or another worker holds the task now.
+    pub cancelled: bool,
+}

@@ -1,0 +1,1 @@
+//! Reads, describes and writes tables.
