@@ -1,0 +1,25 @@
+# The commands of this repository. Each works alone on a fresh machine with Rust, a C compiler and Python, and gets the rest itself.
+
+.PHONY: help demo up test lint docs bench
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## Run a real BETO job over a table of comments, then stop everything
+	@.make/demo.sh
+
+up: ## The same, and leave the server and a worker running until Ctrl-C
+	@.make/demo.sh --stay
+
+test: ## Run every test
+	@.make/test.sh
+
+lint: ## Check formatting and lints
+	@.make/lint.sh
+
+docs: ## Build the documentation of the code
+	@.make/docs.sh
+
+bench: ## Measure the orchestrator beside Celery (release build)
+	@.make/bench.sh

@@ -1,0 +1,174 @@
+//! A running orchestrator: `relevo dev` with parts of its own, or `relevo serve` on a Redis of the test's.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+use crate::{Api, Hand, Process, Redis, SOON, program, redis::free_port, until};
+
+/// The root of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
+}
+
+/// The environment that clients and workers need, as `relevo dev` writes it.
+type Environment = BTreeMap<String, String>;
+
+/// A running orchestrator.
+#[derive(Debug)]
+pub struct Relevo {
+    // Fields drop in this order: the process ends before its folder goes.
+    process: Process,
+    environment: Environment,
+    _home: Home,
+}
+
+#[derive(Debug)]
+enum Home {
+    Own(TempDir),
+    Lent(PathBuf),
+}
+
+impl Home {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(folder) => folder.path(),
+            Self::Lent(path) => path,
+        }
+    }
+}
+
+impl Relevo {
+    /// `relevo dev` on an empty folder with the blueprints of the tests.
+    #[must_use]
+    pub fn dev() -> Self {
+        Self::start_dev(Home::Own(temporary()), Some(&blueprints()))
+    }
+
+    /// `relevo dev` on a folder that outlives it.
+    #[must_use]
+    pub fn dev_in(folder: &Path) -> Self {
+        Self::start_dev(Home::Lent(folder.to_owned()), Some(&blueprints()))
+    }
+
+    /// `relevo dev` on an empty folder with the blueprints that ship.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self::start_dev(Home::Own(temporary()), None)
+    }
+
+    fn start_dev(home: Home, blueprints: Option<&Path>) -> Self {
+        let file = home.path().join("dev.env");
+        // A file of the start before would name a port that is closed now.
+        let _ = fs::remove_file(&file);
+        let mut command = Command::new(program("relevo"));
+        command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(home.path());
+        if let Some(folder) = blueprints {
+            command.arg("--blueprints").arg(folder);
+        }
+        let mut process = Process::start("relevo", &mut command, home.path());
+        let environment = until("relevo dev to be ready", SOON, || {
+            assert!(process.is_running(), "relevo dev ended: {}", process.log());
+            // The last line is the last to be written.
+            let text = fs::read_to_string(&file).ok()?;
+            text.ends_with('\n').then(|| parse(&text))
+        });
+        Self { process, environment, _home: home }
+    }
+
+    /// `relevo serve` on a Redis of the test's, with more variables in its environment; S3 is off unless they name one.
+    #[must_use]
+    pub fn serve(redis: &Redis, variables: &[(&str, &str)]) -> Self {
+        let home = Home::Own(temporary());
+        let listen = format!("127.0.0.1:{}", free_port());
+        let environment: Environment = [
+            ("RELEVO_URL", format!("http://{listen}")),
+            ("RELEVO_LISTEN", listen),
+            ("RELEVO_REDIS_URL", redis.url()),
+            ("RELEVO_CLIENT_TOKEN", "a-client-of-the-tests".to_owned()),
+            ("RELEVO_WORKER_TOKEN", "a-worker-of-the-tests".to_owned()),
+            ("RELEVO_BLUEPRINTS", blueprints().display().to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .chain(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        .collect();
+        let mut command = Command::new(program("relevo"));
+        command.arg("serve").envs(&environment).current_dir(home.path());
+        let process = Process::start("relevo", &mut command, home.path());
+        let mut relevo = Self { process, environment, _home: home };
+        until("relevo serve to be ready", SOON, || {
+            assert!(relevo.process.is_running(), "relevo serve ended: {}", relevo.process.log());
+            relevo.api().is_up().then_some(())
+        });
+        relevo
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.environment["RELEVO_URL"]
+    }
+
+    /// What clients and workers need to know.
+    #[must_use]
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// A client of it.
+    #[must_use]
+    pub fn api(&self) -> Api {
+        Api::client(self.url(), &self.environment["RELEVO_CLIENT_TOKEN"])
+    }
+
+    /// A connection of the test's own to its Redis.
+    #[must_use]
+    pub fn redis(&self) -> redis::Connection {
+        let client = redis::Client::open(self.environment["RELEVO_REDIS_URL"].as_str());
+        client.and_then(|client| client.get_connection()).expect("its Redis answers")
+    }
+
+    /// A worker that the test plays itself; it registers at once.
+    #[must_use]
+    pub fn hand(&self, id: &str, skills: &[&str]) -> Hand {
+        Hand::register(Api::worker(self.url(), &self.environment["RELEVO_WORKER_TOKEN"]), id, skills)
+    }
+
+    /// Runs the command-line client against it.
+    #[must_use]
+    pub fn cli(&self, arguments: &[&str]) -> Output {
+        Command::new(program("relevo"))
+            .args(arguments)
+            .envs(&self.environment)
+            .current_dir(repository())
+            .output()
+            .expect("the command-line client starts")
+    }
+
+    /// The process itself.
+    pub const fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+fn temporary() -> TempDir {
+    TempDir::with_prefix("relevo-").expect("the temporary folder is writable")
+}
+
+fn blueprints() -> PathBuf {
+    repository().join("tests/scenarios/blueprints")
+}
+
+fn parse(text: &str) -> Environment {
+    text.lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! The main job: a table of comments goes in, the same rows come out with their sentiment.
+
+use std::time::Duration;
+
+use relevo_shared::job::JobState;
+use rig::{Relevo, Worker};
+use serde_json::json;
+
+const COMMENTS: &str = "\
+curso,comentarios
+álgebra,\"Excelente profesor, explica muy bien y con mucha paciencia\"
+historia,Pésima clase: nunca llega a tiempo y no prepara nada
+química,
+física,Muy buen curso 😀 lo recomiendo https://example.org
+";
+
+#[test]
+fn a_table_of_comments_comes_back_with_its_sentiment() {
+    let relevo = Relevo::shipped();
+    let _worker = Worker::start(&relevo, "reader");
+    let api = relevo.api();
+    assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
+
+    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": "beto-mini" }));
+
+    let job = api.wait_within(&id, JobState::Completed, Duration::from_secs(120));
+    let result = job.result.expect("a completed job has a result");
+    assert_eq!(result["n_rows"], 4, "{result}");
+    assert_eq!(job.source.expect("the table is pinned")["dataset_id"], "opiniones");
+    assert!(!job.stages.is_empty(), "no stage was told of");
+    let file = api.get(&format!("/api/v1/jobs/{id}/files/download/opiniones_beto.parquet"));
+    assert_eq!(file.status, 302, "{}", file.text());
+    let parquet = api.bare(reqwest::Method::GET, file.header("location").expect("a redirect has a target"), "");
+    assert!(parquet.body.starts_with(b"PAR1") && parquet.body.ends_with(b"PAR1"), "{} bytes", parquet.body.len());
+}
+
+#[test]
+fn a_text_column_that_is_not_there_is_answered_with_those_that_are() {
+    let relevo = Relevo::shipped();
+    let _worker = Worker::start(&relevo, "reader");
+    let api = relevo.api();
+    assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
+
+    let id = api.create(
+        "jobs/beto_sentiment",
+        &json!({ "dataset_id": "opiniones", "model": "beto-mini", "text_col": "resena" }),
+    );
+
+    let error =
+        api.wait_within(&id, JobState::Failed, Duration::from_secs(60)).error.expect("a failed job has an error");
+    assert!(error.message.contains("curso") && error.message.contains("comentarios"), "{error:?}");
+    assert_eq!(error.details[0].field, "text_col");
+}
+
+#[test]
+fn a_job_keeps_to_the_table_that_it_was_created_with() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
+    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": "beto-mini" }));
+    assert!(api.put("/api/datasets/opiniones/tables/primary", "comentarios\notra cosa\n").status.is_success());
+
+    let hand = relevo.hand("reader", &["beto.preprocess"]);
+
+    assert_eq!(hand.claim().params["source"]["rows"], 4);
+    assert_eq!(api.job(&id).source.expect("the table is pinned")["rows"], 4);
+}
+
+#[test]
+fn a_dataset_that_is_not_there_is_refused_before_a_job_begins() {
+    let relevo = Relevo::shipped();
+
+    let answer = relevo.api().post("/api/v1/jobs/beto_sentiment", &json!({ "initial_data": { "dataset_id": "nada" } }));
+
+    assert_eq!(answer.refusal(422).details[0].field, "initial_data.dataset_id");
+}

@@ -1,0 +1,71 @@
+//! The command line as people and scripts use it.
+
+use std::{fs, process::Output};
+
+use rig::{Relevo, Worker, repository, text};
+use serde_json::Value;
+
+#[test]
+fn a_job_is_submitted_watched_and_shown() {
+    let relevo = Relevo::dev();
+    let _worker = Worker::start(&relevo, "only");
+
+    let submitted = json_of(&relevo.cli(&["submit", "echo", "--param", "word=hola", "--param", "n=3", "--json"]));
+    let id = text(&submitted["job_id"]);
+    let watched = relevo.cli(&["watch", &id, "--json"]);
+    let shown = json_of(&relevo.cli(&["show", &id, "--json"]));
+
+    assert!(watched.status.success(), "{watched:?}");
+    assert_eq!(shown["job"]["result"]["word"], "hola", "{shown}");
+    assert_eq!(shown["job"]["result"]["n"], 3, "a number stays a number: {shown}");
+}
+
+#[test]
+fn validate_lists_every_fault_at_once() {
+    let relevo = Relevo::dev();
+
+    let output = relevo.cli(&["validate", "tests/scenarios/broken.yaml"]);
+
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    for part in ["name", "version", "Nowhere", "https://example.org/do", "Missing", "Choices", "Snooze"] {
+        assert!(told.contains(part), "nothing is said of {part}:\n{told}");
+    }
+    assert!(told.contains("broken.yaml:2"), "the first fault is on line 2:\n{told}");
+}
+
+#[test]
+fn every_blueprint_of_this_repository_is_valid() {
+    let relevo = Relevo::dev();
+
+    for folder in ["blueprints", "tests/scenarios/blueprints"] {
+        let mut files = 0;
+        for entry in fs::read_dir(repository().join(folder)).expect("the folder is there") {
+            let path = entry.expect("it can be listed").path();
+            let output = relevo.cli(&["validate", path.to_str().expect("paths here are text")]);
+            assert!(output.status.success(), "{}: {output:?}", path.display());
+            files += 1;
+        }
+        assert!(files > 0, "{folder} is empty");
+    }
+}
+
+#[test]
+fn a_server_that_is_away_is_named() {
+    let relevo = Relevo::dev();
+    let output = std::process::Command::new(rig::program("relevo"))
+        .args(["submit", "echo"])
+        .env("RELEVO_URL", "http://127.0.0.1:9")
+        .env("RELEVO_CLIENT_TOKEN", &relevo.environment()["RELEVO_CLIENT_TOKEN"])
+        .output()
+        .expect("the command-line client starts");
+
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("http://127.0.0.1:9"), "{output:?}");
+}
+
+/// What a command printed, as JSON.
+fn json_of(output: &Output) -> Value {
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error} in {output:?}"))
+}

@@ -1,0 +1,12 @@
+//! Stories over the whole system: real processes, a real Redis, real HTTP.
+
+mod beto;
+mod cli;
+mod datasets;
+mod drain;
+mod files;
+mod frugal;
+mod jobs;
+mod leases;
+mod outages;
+mod refusals;

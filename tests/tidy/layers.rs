@@ -1,0 +1,150 @@
+//! Who may import what. Imports go one way: `main → http, duties → store → domain → shared ← worker`.
+
+use crate::{
+    report,
+    sources::{Source, under},
+};
+
+/// A word that the files of a folder must not use, and why.
+struct Ban {
+    folder: &'static str,
+    except: &'static [&'static str],
+    words: &'static [&'static str],
+    reason: &'static str,
+}
+
+const BANS: [Ban; 7] = [
+    Ban {
+        folder: "orchestrator/src/domain",
+        except: &[],
+        words: &[
+            "tokio",
+            "axum",
+            "redis",
+            "reqwest",
+            "aws_sdk_s3",
+            "SystemTime",
+            "Instant",
+            "std::fs",
+            "std::net",
+            "std::env",
+            "std::process",
+            "now_utc",
+            "async",
+        ],
+        reason: "the domain decides; it has no clock, no chance and no outside world",
+    },
+    Ban {
+        folder: "orchestrator/src",
+        except: &["orchestrator/src/store/"],
+        words: &["redis::", "deadpool_redis"],
+        reason: "only the store speaks to Redis",
+    },
+    Ban {
+        folder: "orchestrator/src",
+        except: &["orchestrator/src/http/"],
+        words: &["axum", "tower", "tower_http"],
+        reason: "only http knows of the web framework",
+    },
+    Ban {
+        folder: "orchestrator/src/domain",
+        except: &[],
+        words: &["crate::store", "crate::http", "crate::duties", "crate::cli", "crate::blobs"],
+        reason: "imports go one way, and the domain is at the bottom",
+    },
+    Ban {
+        folder: "orchestrator/src/store",
+        except: &[],
+        words: &["crate::http", "crate::duties", "crate::cli"],
+        reason: "imports go one way: the store serves the layers above it",
+    },
+    Ban {
+        folder: "shared/src",
+        except: &[],
+        words: &["tokio", "reqwest", "axum", "redis", "relevo_worker", "std::fs", "std::net"],
+        reason: "shared holds types that cross the wire, and nothing that acts",
+    },
+    Ban {
+        folder: "worker/src",
+        except: &[],
+        words: &["redis", "axum", "relevo::"],
+        reason: "a worker knows the orchestrator only over HTTP",
+    },
+];
+
+#[test]
+fn each_layer_imports_only_what_lies_below_it() {
+    report(&BANS.iter().flat_map(breaches).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_version_of_each_dependency_stands_in_one_place() {
+    let mut faults = Vec::new();
+    for manifest in under("", &["toml"]).iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+        let dependencies = manifest
+            .text
+            .split("\n[")
+            .filter(|part| part.split(']').next().is_some_and(|name| name.ends_with("dependencies")));
+        for line in dependencies.flat_map(|part| part.lines().skip(1)).filter(|line| line.contains('=')) {
+            if !line.contains("workspace = true") {
+                faults.push(format!("{}: '{line}' does not take the workspace's version", manifest.path));
+            }
+        }
+    }
+
+    report(&faults);
+}
+
+#[test]
+fn the_orchestrator_does_not_link_libtorch() {
+    let manifest = &under("orchestrator", &["toml"])[0];
+
+    assert!(!manifest.text.contains("tch"), "{} names tch", manifest.path);
+    assert!(!manifest.text.contains("relevo-worker"), "{} names the worker", manifest.path);
+}
+
+/// A ban is tried on a text that breaks it, so that a search that finds nothing cannot pass for a tidy house.
+#[test]
+fn a_breach_is_found_where_there_is_one() {
+    let [domain, ..] = &BANS;
+    let text = "//! Says.\n// redis is only named here\nuse tokio::time::Instant;\nlet instantly = \"axum\";\n";
+    let source = Source { path: "orchestrator/src/domain/x.rs".to_owned(), text: text.to_owned() };
+
+    let found = breaches_in(&source, domain);
+
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|fault| fault.starts_with("orchestrator/src/domain/x.rs:3: ")), "{found:?}");
+}
+
+fn breaches(ban: &Ban) -> Vec<String> {
+    let sources = under(ban.folder, &["rs"]);
+    assert!(!sources.is_empty(), "{} holds no source: the ban on it guards nothing", ban.folder);
+    let bound = |source: &&Source| !ban.except.iter().any(|folder| source.path.starts_with(folder));
+    sources.iter().filter(bound).flat_map(|source| breaches_in(source, ban)).collect()
+}
+
+fn breaches_in(source: &Source, ban: &Ban) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (number, line) in source.text.lines().enumerate() {
+        let code = code_of(line);
+        for word in ban.words.iter().filter(|word| has_word(&code, word)) {
+            faults.push(format!("{}:{}: '{word}' ({})", source.path, number + 1, ban.reason));
+        }
+    }
+    faults
+}
+
+/// A line without its comment and without what stands in quotes.
+fn code_of(line: &str) -> String {
+    let line = line.split("//").next().unwrap_or_default();
+    line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// Whether the word stands in the line by itself, not as a part of a longer one.
+fn has_word(line: &str, word: &str) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    line.match_indices(word).any(|(at, _)| {
+        let after = line[at + word.len()..].chars().next();
+        !inside(line[..at].chars().next_back()) && (word.ends_with(':') || !inside(after))
+    })
+}
