@@ -12,7 +12,7 @@ elif (($# > 0)); then
     fail "unknown argument '$1': it takes --stay or nothing"
 fi
 
-model=beto-mini
+model=relevo/demo-sentiment
 table=worker/demo/comentarios.csv
 servers=()
 data=

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Output},
 };
 
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{Api, Hand, Process, Redis, SOON, program, redis::free_port, until};
@@ -16,6 +17,9 @@ use crate::{Api, Hand, Process, Redis, SOON, program, redis::free_port, until};
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the repository").to_owned()
 }
+
+const CLIENT_TOKEN: &str = "a-client-of-the-tests";
+const WORKER_TOKEN: &str = "a-worker-of-the-tests";
 
 /// The environment that clients and workers need, as `relevo dev` writes it.
 type Environment = BTreeMap<String, String>;
@@ -72,6 +76,7 @@ impl Relevo {
         if let Some(folder) = blueprints {
             command.arg("--blueprints").arg(folder);
         }
+        command.current_dir(repository());
         let mut process = Process::start("relevo", &mut command, home.path());
         let environment = until("relevo dev to be ready", SOON, || {
             assert!(process.is_running(), "relevo dev ended: {}", process.log());
@@ -87,12 +92,15 @@ impl Relevo {
     pub fn serve(redis: &Redis, variables: &[(&str, &str)]) -> Self {
         let home = Home::Own(temporary());
         let listen = format!("127.0.0.1:{}", free_port());
+        let config = home.path().join("relevo.toml");
+        fs::write(&config, tokens_as_settings()).expect("the temporary folder is writable");
         let environment: Environment = [
             ("RELEVO_URL", format!("http://{listen}")),
             ("RELEVO_LISTEN", listen),
             ("RELEVO_REDIS_URL", redis.url()),
-            ("RELEVO_CLIENT_TOKEN", "a-client-of-the-tests".to_owned()),
-            ("RELEVO_WORKER_TOKEN", "a-worker-of-the-tests".to_owned()),
+            ("RELEVO_CLIENT_TOKEN", CLIENT_TOKEN.to_owned()),
+            ("RELEVO_WORKER_TOKEN", WORKER_TOKEN.to_owned()),
+            ("RELEVO_CONFIG", config.display().to_string()),
             ("RELEVO_BLUEPRINTS", blueprints().display().to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -156,6 +164,16 @@ impl Relevo {
     pub const fn process(&mut self) -> &mut Process {
         &mut self.process
     }
+}
+
+/// The tokens as `relevo serve` is told of them: by their hashes alone.
+fn tokens_as_settings() -> String {
+    let hash = |token: &str| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    format!(
+        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
+        hash(CLIENT_TOKEN),
+        hash(WORKER_TOKEN)
+    )
 }
 
 fn temporary() -> TempDir {

@@ -6,6 +6,7 @@ use relevo_shared::job::JobState;
 use rig::{Relevo, Worker};
 use serde_json::json;
 
+const MODEL: &str = "relevo/demo-sentiment";
 const COMMENTS: &str = "\
 curso,comentarios
 álgebra,\"Excelente profesor, explica muy bien y con mucha paciencia\"
@@ -21,7 +22,7 @@ fn a_table_of_comments_comes_back_with_its_sentiment() {
     let api = relevo.api();
     assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
 
-    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": "beto-mini" }));
+    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": MODEL }));
 
     let job = api.wait_within(&id, JobState::Completed, Duration::from_secs(120));
     let result = job.result.expect("a completed job has a result");
@@ -41,10 +42,8 @@ fn a_text_column_that_is_not_there_is_answered_with_those_that_are() {
     let api = relevo.api();
     assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
 
-    let id = api.create(
-        "jobs/beto_sentiment",
-        &json!({ "dataset_id": "opiniones", "model": "beto-mini", "text_col": "resena" }),
-    );
+    let id =
+        api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": MODEL, "text_col": "resena" }));
 
     let error =
         api.wait_within(&id, JobState::Failed, Duration::from_secs(60)).error.expect("a failed job has an error");
@@ -57,7 +56,7 @@ fn a_job_keeps_to_the_table_that_it_was_created_with() {
     let relevo = Relevo::shipped();
     let api = relevo.api();
     assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
-    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": "beto-mini" }));
+    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": MODEL }));
     assert!(api.put("/api/datasets/opiniones/tables/primary", "comentarios\notra cosa\n").status.is_success());
 
     let hand = relevo.hand("reader", &["beto.preprocess"]);

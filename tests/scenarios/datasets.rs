@@ -67,7 +67,7 @@ fn a_table_that_is_none_is_refused_with_the_place_of_the_fault() {
 fn an_unknown_dataset_is_not_found() {
     let relevo = Relevo::dev();
 
-    assert_eq!(relevo.api().get("/api/datasets/nada").refusal(404).code, "dataset_not_found");
+    assert_eq!(relevo.api().get("/api/datasets/nada").refusal(404).code, "not_found");
 }
 
 fn describe(relevo: &Relevo) -> DatasetView {

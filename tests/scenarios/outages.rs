@@ -18,6 +18,7 @@ fn without_redis_it_says_so_and_recovers_by_itself() {
     for answer in [api.post("/api/v1/jobs/echo", &json!({})), api.get(&format!("/api/v1/jobs/{before}"))] {
         assert!(answer.header("retry-after").is_some_and(|value| value.parse::<u32>().is_ok()), "{:?}", answer.headers);
         let problem = answer.refusal(503);
+        assert_eq!(problem.code, "store_unavailable");
         assert!(!problem.error.contains("127.0.0.1"), "an answer tells of what is inside: {problem:?}");
     }
     redis.restart();
@@ -49,7 +50,7 @@ fn without_s3_files_are_refused_and_jobs_go_on() {
 
     for answer in [up, table] {
         assert!(answer.header("retry-after").is_some(), "{:?}", answer.headers);
-        assert_eq!(answer.refusal(503).code, "s3_unavailable");
+        assert_eq!(answer.refusal(503).code, "storage_unavailable");
     }
     api.wait(&id, JobState::Completed);
 }
@@ -63,8 +64,8 @@ fn a_service_that_is_off_is_not_implemented() {
     let up = relevo.api().put(&format!("/api/v1/jobs/{id}/files/content/x.txt"), "x");
     let link = relevo.api().get(&format!("/api/v1/jobs/{id}/files/upload?filename=x.txt"));
 
-    assert_eq!(up.status, 501);
-    assert_eq!(link.status, 501);
+    assert_eq!(up.refusal(501).code, "s3_disabled");
+    assert_eq!(link.refusal(501).code, "s3_disabled");
 }
 
 #[test]
