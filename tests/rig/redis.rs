@@ -55,6 +55,12 @@ impl Redis {
         url(self.port)
     }
 
+    /// A connection of the test's own.
+    #[must_use]
+    pub fn connection(&self) -> redis::Connection {
+        connect(self.port).expect("the test's own Redis answers")
+    }
+
     /// Kills it, as a power cut would.
     pub fn sigkill(&mut self) {
         self.process.sigkill();

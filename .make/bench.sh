@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Measures the orchestrator beside Celery, with release builds. Takes some minutes.
+
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+
+prepare
+packages=$cache/bench-python
+if [[ ! -e $packages/.complete ]]; then
+    need_pip
+    say "installing Celery into $packages"
+    rm -rf "$packages"
+    python3 -m pip install -q --disable-pip-version-check --target "$packages" 'celery[redis]==5.7.*' >&2
+    touch "$packages/.complete"
+fi
+say "building with optimisations"
+cargo build --release --workspace --bins
+PYTHONPATH=$packages cargo bench -p relevo-tests --bench orchestrator
