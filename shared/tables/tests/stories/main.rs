@@ -1,0 +1,8 @@
+//! Stories about tables: what comes in as a file is described, read, written and shown.
+
+mod csv;
+mod head;
+mod jsonl;
+mod parquet;
+mod properties;
+mod tool;
