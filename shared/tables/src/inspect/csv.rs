@@ -136,7 +136,7 @@ impl Scan {
             ReadRecordResult::Record => self.end_row()?,
             ReadRecordResult::OutputFull => row.text.resize(2 * row.text.len(), 0),
             ReadRecordResult::OutputEndsFull if self.header.is_some() => {
-                row.surplus += std::mem::take(&mut row.ends_len)
+                row.surplus += std::mem::take(&mut row.ends_len);
             }
             ReadRecordResult::OutputEndsFull if MAX_COLUMNS <= row.ends.len() => {
                 return Err(TableError::TooManyColumns { line: row.line });

@@ -237,9 +237,9 @@ impl<'de> Visitor<'de> for Value<'_> {
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         // An integer of twenty digits comes this way too, and a float would lose the last of them.
         if value.abs() < 2_f64.powi(63) {
-            self.0.decimal()
+            self.0.decimal();
         } else {
-            self.0.other()
+            self.0.other();
         }
         Ok(())
     }
