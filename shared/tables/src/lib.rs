@@ -14,6 +14,7 @@ mod magic;
 mod read;
 mod write;
 
+pub use arrow_array::RecordBatch;
 pub use description::Description;
 pub use error::TableError;
 pub use head::{json_rows, read_head, render_head};
