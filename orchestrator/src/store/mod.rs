@@ -1,0 +1,128 @@
+//! All that is kept in Redis, and the only place that imports `redis`. Rust decides, Lua applies.
+//!
+//! Every transition is one script in `lua/`; its header says what it touches and what it answers.
+
+mod connections;
+mod datasets;
+mod definitions;
+mod jobs;
+mod keys;
+mod script;
+mod tasks;
+mod wakes;
+mod workers;
+
+use std::{sync::Arc, time::Duration};
+
+pub use datasets::DatasetRecord;
+pub use jobs::{Finished, JobRecord, LoadedJob, NewJob, Standing, StepWrite, TaskWrite};
+pub use tasks::{Claim, ClaimedTask, Completion, LeaseAnswer};
+pub use wakes::Wake;
+pub use workers::WorkerRecord;
+
+use connections::Connections;
+use keys::Keys;
+
+/// Why Redis gave no answer that can be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, or did not answer in time; the same call may work later.
+    #[error("redis is away: {0}")]
+    Away(String),
+    /// It answered with something that these scripts never write.
+    #[error("redis holds something unexpected: {0}")]
+    Corrupt(String),
+}
+
+impl From<redis::RedisError> for StoreError {
+    fn from(error: redis::RedisError) -> Self {
+        use redis::{ErrorKind, ServerErrorKind};
+        let passing = error.is_io_error()
+            || error.is_timeout()
+            || error.is_connection_dropped()
+            || error.is_connection_refusal()
+            || matches!(
+                error.kind(),
+                ErrorKind::Io
+                    | ErrorKind::ClusterConnectionNotFound
+                    | ErrorKind::Server(
+                        ServerErrorKind::BusyLoading
+                            | ServerErrorKind::TryAgain
+                            | ServerErrorKind::ClusterDown
+                            | ServerErrorKind::MasterDown
+                            | ServerErrorKind::ReadOnly
+                    )
+            );
+        if passing { Self::Away(error.to_string()) } else { Self::Corrupt(error.to_string()) }
+    }
+}
+
+/// Result of every call to the store.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// How long finished things are kept, and other durations that the scripts are given.
+#[derive(Debug, Clone, Copy)]
+pub struct Durations {
+    /// A finished job, with its events and logs.
+    pub retention: Duration,
+    /// The first lease of a claim, until the worker has shown that it has the task.
+    pub confirm: Duration,
+    /// How long a replica has a job to itself before another looks after it.
+    pub recheck: Duration,
+    /// How long the end of a task is remembered for results that come twice.
+    pub keep_task: Duration,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self {
+            retention: Duration::from_secs(7 * 24 * 3600),
+            confirm: Duration::from_secs(8),
+            recheck: Duration::from_secs(5),
+            keep_task: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// A handle on Redis; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    connections: Arc<Connections>,
+    keys: Keys,
+    durations: Durations,
+}
+
+impl Store {
+    /// A store at this URL. Nothing is connected yet: Redis may come later.
+    ///
+    /// # Errors
+    /// When the URL is not one of Redis.
+    pub fn new(url: &str, partitions: u16, durations: Durations) -> Result<Self> {
+        Ok(Self { connections: Arc::new(Connections::new(url)?), keys: Keys::new(partitions), durations })
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<()> {
+        let mut connection = self.connections.get().await?;
+        Ok(redis::cmd("PING").query_async::<()>(&mut connection).await?)
+    }
+
+    /// Numbers of all partitions.
+    pub fn partitions(&self) -> std::ops::Range<u16> {
+        0..self.keys.partitions()
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("partitions", &self.keys.partitions()).finish_non_exhaustive()
+    }
+}
+
+/// Milliseconds of a duration, as scripts take them.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

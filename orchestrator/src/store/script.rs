@@ -1,0 +1,67 @@
+//! The scripts, each compiled once. The shared words of the prelude stand in front of every one.
+
+use std::sync::LazyLock;
+
+use redis::{FromRedisValue, Script, Value};
+
+use super::{Result, StoreError};
+
+macro_rules! scripts {
+    ($($name:ident = $file:literal),+ $(,)?) => {
+        $(
+            pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+                Script::new(concat!(include_str!("lua/prelude.lua"), include_str!(concat!("lua/", $file, ".lua"))))
+            });
+        )+
+    };
+}
+
+scripts!(
+    SUBMIT_JOB = "submit_job",
+    CLAIM_TASKS = "claim_tasks",
+    COMPLETE_TASK = "complete_task",
+    ADVANCE_JOB = "advance_job",
+    RELEASE_TASK = "release_task",
+    RENEW_LEASES = "renew_leases",
+    EXPIRE_LEASES = "expire_leases",
+    TAKE_DUE = "take_due",
+    LOAD_JOB = "load_job",
+    REPORT_PROGRESS = "report_progress",
+    COMMIT_TABLE = "commit_table",
+);
+
+/// A script's reply: a word, then whatever belongs to it.
+pub(super) struct Reply {
+    word: String,
+    rest: std::vec::IntoIter<Value>,
+}
+
+impl Reply {
+    pub(super) fn word(&self) -> &str {
+        &self.word
+    }
+
+    /// The next part of the reply.
+    pub(super) fn next<T: FromRedisValue>(&mut self) -> Result<T> {
+        let value = self.rest.next().ok_or_else(|| corrupt(format!("the reply `{}` is too short", self.word)))?;
+        redis::from_redis_value(value).map_err(|error| corrupt(error.to_string()))
+    }
+
+    /// The error for a word that no script answers.
+    pub(super) fn unexpected(&self) -> StoreError {
+        corrupt(format!("unknown reply `{}`", self.word))
+    }
+}
+
+impl FromRedisValue for Reply {
+    fn from_redis_value(value: Value) -> std::result::Result<Self, redis::ParsingError> {
+        let mut rest = Vec::<Value>::from_redis_value(value)?.into_iter();
+        let word = rest.next().map(String::from_redis_value).transpose()?.unwrap_or_default();
+        Ok(Self { word, rest })
+    }
+}
+
+/// The error for something in Redis that has another form than it must have.
+pub(super) const fn corrupt(what: String) -> StoreError {
+    StoreError::Corrupt(what)
+}

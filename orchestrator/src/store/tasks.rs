@@ -1,0 +1,256 @@
+//! Tasks: claim, renew, complete, release, expire, progress.
+
+use relevo_shared::{
+    JobId, SkillName, TaskId, WorkerId,
+    job::{LogLine, Stage},
+    worker::ProgressReport,
+};
+
+use super::{
+    Result, Store,
+    jobs::Standing,
+    keys::Keys,
+    millis,
+    script::{CLAIM_TASKS, COMPLETE_TASK, EXPIRE_LEASES, RELEASE_TASK, RENEW_LEASES, REPORT_PROGRESS, Reply, corrupt},
+};
+use crate::domain::task::Outcome;
+
+/// Claims that were never confirmed before a task counts as lost: enough for cut connections, too few for a task that
+/// kills each worker that takes it.
+const UNCONFIRMED_CLAIMS: u32 = 4;
+/// Log lines kept per job, about.
+const LOG_LINES: u32 = 10_000;
+
+/// Reads an outcome as `complete_task` wrote it.
+pub(super) fn read_outcome(text: &str) -> Result<Outcome> {
+    serde_json::from_str(text).map_err(|error| corrupt(format!("outcome: {error}")))
+}
+
+fn outcome_text(outcome: &Outcome) -> String {
+    serde_json::to_string(outcome).expect("an outcome has string keys only")
+}
+
+/// A request for tasks.
+#[derive(Debug, Clone)]
+pub struct Claim<'a> {
+    /// Who asks.
+    pub worker: &'a WorkerId,
+    /// The queues that it can serve.
+    pub queues: &'a [String],
+    /// At most this many.
+    pub max: usize,
+    /// How long its leases last.
+    pub lease_ms: u64,
+}
+
+/// A task with a lease on it.
+#[derive(Debug, Clone)]
+pub struct ClaimedTask {
+    /// Its id.
+    pub id: TaskId,
+    /// The skill that it needs.
+    pub skill: SkillName,
+    /// Its parameters, as JSON.
+    pub params: String,
+    /// From 1.
+    pub attempt: u32,
+    /// The fencing number of this claim.
+    pub token: u64,
+    /// Of its job.
+    pub priority: i32,
+    /// By when it must be done, in milliseconds since 1970.
+    pub deadline: Option<i64>,
+    /// How long it waited in its queue, in milliseconds.
+    pub queued_ms: i64,
+}
+
+/// Answer to the end of a task.
+#[derive(Debug)]
+pub enum Completion {
+    /// It counts; the job needs its next step.
+    Accepted {
+        /// How the job stands.
+        standing: Box<Standing>,
+        /// How long the task ran, in milliseconds.
+        run_ms: i64,
+    },
+    /// The same result was accepted before.
+    Duplicate,
+    /// The worker does not hold the task (any more).
+    LeaseLost,
+    /// There is no such task.
+    Missing,
+}
+
+/// Answer to a hand-back or a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseAnswer {
+    /// It counts.
+    Accepted,
+    /// The worker does not hold the task (any more).
+    LeaseLost,
+    /// There is no such task.
+    Missing,
+}
+
+impl LeaseAnswer {
+    fn read(reply: &Reply) -> Result<Self> {
+        match reply.word() {
+            "ok" => Ok(Self::Accepted),
+            "lease_lost" => Ok(Self::LeaseLost),
+            "missing" => Ok(Self::Missing),
+            _ => Err(reply.unexpected()),
+        }
+    }
+}
+
+/// A token as a script takes it.
+fn token_text(token: Option<u64>) -> String {
+    token.map(|token| token.to_string()).unwrap_or_default()
+}
+
+impl Store {
+    /// Claims tasks of one partition: the best heads of the queues, each with a lease.
+    ///
+    /// # Errors
+    /// When Redis is away, or a record cannot be read.
+    pub async fn claim_tasks(&self, partition: u16, claim: &Claim<'_>) -> Result<Vec<ClaimedTask>> {
+        let mut call = CLAIM_TASKS.key(Keys::leases(partition));
+        for queue in claim.queues {
+            call.key(Keys::queue(partition, queue));
+        }
+        call.arg(Keys::prefix(partition)).arg(claim.worker.as_str()).arg(claim.max).arg(claim.lease_ms);
+        call.arg(millis(self.durations.confirm));
+        let claimed: Vec<Vec<String>> = call.invoke_async(&mut self.connections.get().await?).await?;
+        claimed.into_iter().map(read_claimed).collect()
+    }
+
+    /// Takes the end of a task from the worker that holds it.
+    ///
+    /// # Errors
+    /// When Redis is away, or the job cannot be read.
+    pub async fn complete_task(
+        &self,
+        task: TaskId,
+        worker: &WorkerId,
+        token: Option<u64>,
+        outcome: &Outcome,
+        digest: &str,
+    ) -> Result<Completion> {
+        let partition = task.job.partition(self.keys.partitions());
+        let mut call = COMPLETE_TASK.key(self.keys.task(task));
+        call.key(Keys::leases(partition)).key(Keys::due(partition)).key(self.keys.job(task.job));
+        call.arg(task.to_string()).arg(task.job.to_string()).arg(worker.as_str()).arg(token_text(token));
+        call.arg(outcome_text(outcome)).arg(digest).arg(millis(self.durations.recheck));
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        Ok(match reply.word() {
+            "ok" => {
+                let (now, leased_at, _queued_at): (i64, i64, i64) = (reply.next()?, reply.next()?, reply.next()?);
+                let standing = Box::new(Standing::read(reply.next()?, now)?);
+                Completion::Accepted { standing, run_ms: now - leased_at }
+            }
+            "duplicate" => Completion::Duplicate,
+            "lease_lost" => Completion::LeaseLost,
+            "missing" => Completion::Missing,
+            _ => return Err(reply.unexpected()),
+        })
+    }
+
+    /// Puts a task back into its queue, without counting an attempt.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn release_task(&self, task: TaskId, worker: &WorkerId, token: Option<u64>) -> Result<LeaseAnswer> {
+        let mut call = RELEASE_TASK.key(self.keys.task(task));
+        call.key(Keys::leases(task.job.partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(task.job)).arg(task.to_string()).arg(task.job.to_string());
+        call.arg(worker.as_str()).arg(token_text(token));
+        LeaseAnswer::read(&call.invoke_async(&mut self.connections.get().await?).await?)
+    }
+
+    /// Renews the leases of a worker. Answers those of the tasks that it does not hold.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn renew_leases(&self, worker: &WorkerId, tasks: &[TaskId]) -> Result<Vec<String>> {
+        let mut lost = Vec::new();
+        for partition in self.partitions() {
+            let mut call = RENEW_LEASES.key(Keys::leases(partition));
+            call.arg(Keys::prefix(partition)).arg(worker.as_str());
+            let mut any = false;
+            for task in tasks.iter().filter(|task| task.job.partition(self.keys.partitions()) == partition) {
+                call.arg(task.to_string());
+                any = true;
+            }
+            if any {
+                let here: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
+                lost.extend(here);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// Ends the leases of a partition that have run out. Answers the jobs that need their next step.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<JobId>> {
+        let lost = Outcome::failed(
+            "States.HeartbeatTimeout",
+            "the worker was not heard of for as long as its lease lasts",
+        );
+        let overdue = Outcome::failed("States.Timeout", "the task ran longer than its TimeoutSeconds");
+        let mut call = EXPIRE_LEASES.key(Keys::leases(partition));
+        call.key(Keys::due(partition)).arg(Keys::prefix(partition)).arg(limit).arg(UNCONFIRMED_CLAIMS);
+        call.arg(millis(self.durations.recheck)).arg(outcome_text(&lost)).arg(outcome_text(&overdue));
+        let jobs: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
+        Ok(jobs.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    /// Takes what a running task tells of itself; renews its lease.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn report_progress(&self, task: TaskId, report: &ProgressReport) -> Result<LeaseAnswer> {
+        let mut call = REPORT_PROGRESS.key(self.keys.task(task));
+        call.key(Keys::leases(task.job.partition(self.keys.partitions()))).key(self.keys.job(task.job));
+        call.arg(self.keys.prefix_of(task.job)).arg(task.to_string()).arg(task.job.to_string());
+        call.arg(report.worker_id.as_str()).arg(token_text(report.lease_token));
+        call.arg(report.progress.map(|fraction| fraction.clamp(0.0, 1.0).to_string()).unwrap_or_default());
+        call.arg(report.message.as_deref().unwrap_or_default());
+        call.arg(stages_text(&report.stages)).arg(LOG_LINES);
+        for line in &report.logs {
+            call.arg(log_text(line));
+        }
+        LeaseAnswer::read(&call.invoke_async(&mut self.connections.get().await?).await?)
+    }
+}
+
+fn stages_text(stages: &[Stage]) -> String {
+    if stages.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(stages).expect("a stage has string keys only")
+}
+
+fn log_text(line: &LogLine) -> String {
+    serde_json::to_string(line).expect("a log line has string keys only")
+}
+
+fn read_claimed(parts: Vec<String>) -> Result<ClaimedTask> {
+    let parts: [String; 9] = parts.try_into().map_err(|_| corrupt("a claim of another length".to_owned()))?;
+    let [id, skill, params, attempt, token, priority, deadline, queued_at, now] = parts;
+    fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
+        text.parse().map_err(|_| corrupt(format!("not a number: {text}")))
+    }
+    Ok(ClaimedTask {
+        id: id.parse().map_err(|_| corrupt(format!("task id {id}")))?,
+        skill: skill.parse().map_err(|_| corrupt(format!("skill {skill}")))?,
+        params,
+        attempt: number(&attempt)?,
+        token: number(&token)?,
+        priority: number(&priority)?,
+        deadline: if deadline.is_empty() { None } else { Some(number(&deadline)?) },
+        queued_ms: number::<i64>(&now)? - number::<i64>(&queued_at)?,
+    })
+}
