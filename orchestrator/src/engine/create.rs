@@ -1,0 +1,88 @@
+//! Accepts a job: everything is checked before anything is stored.
+
+use std::sync::Arc;
+
+use relevo_shared::{JobId, dataset::TableRef, job::CreateJob};
+use serde_json::{Map, Value};
+
+use super::{Engine, step::OwnedFacts};
+use crate::{
+    domain::blueprint::{self, Blueprint},
+    error::{Error, Result},
+    store::NewJob,
+    time::now_ms,
+};
+
+impl Engine {
+    /// Accepts a job for the blueprint at this endpoint.
+    ///
+    /// # Errors
+    /// When there is no such blueprint, the input does not fit it, its dataset is unknown, or Redis is away.
+    pub async fn create_job(&self, client: &str, endpoint: &str, request: CreateJob) -> Result<JobId> {
+        let blueprint = self.catalogue.at(endpoint)?;
+        let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
+        let source = self.pin_source(&blueprint, input.as_object()).await?;
+        self.catalogue.pin(&self.store, &blueprint).await?;
+
+        let id = JobId::fresh();
+        let now = now_ms();
+        let source_text = source.as_ref().map(Value::to_string);
+        let input_text = input.to_string();
+        let facts = OwnedFacts::new(id, input, source, now, now);
+        let step = blueprint::start(&blueprint, &facts.borrow());
+        let write = self.write_of(id, 0, 0, false, &step).await?;
+        let job = NewJob {
+            id,
+            client: client.to_owned(),
+            blueprint: blueprint.name.clone(),
+            hash: blueprint.hash().to_owned(),
+            input: input_text,
+            source: source_text,
+            priority: 0,
+        };
+        self.store.submit_job(&job, &write).await?;
+        self.metrics.job_created(&blueprint.name);
+        Ok(id)
+    }
+
+    /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.
+    async fn pin_source(&self, blueprint: &Arc<Blueprint>, input: Option<&Map<String, Value>>) -> Result<Option<Value>> {
+        let text = |name: &str| input.and_then(|input| input.get(name)).map(dataset_name);
+        let Some(id) = text("dataset_id").filter(|_| blueprint.takes("dataset_id")) else { return Ok(None) };
+        let table_key = text("table_key").unwrap_or_else(|| "primary".to_owned());
+        let source_ref = text("source_ref").unwrap_or_else(|| "main".to_owned());
+        let Some(dataset) = self.store.dataset(&id).await? else {
+            return Err(Error::invalid("initial_data.dataset_id", format!("there is no dataset {id:?}")));
+        };
+        let Some(table) = dataset.table(&table_key, &source_ref) else {
+            let mut known: Vec<&str> = dataset.heads.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            let reason = format!("dataset {id:?} has no table {table_key:?} at {source_ref:?}; its tables: {}", known.join(", "));
+            return Err(Error::invalid("initial_data.table_key", reason));
+        };
+        self.check_columns(blueprint, input, table)?;
+        Ok(Some(serde_json::to_value(table).expect("a table has string keys only")))
+    }
+
+    /// Refuses columns that the table does not have. A property of the input with `"format": "column"` names one.
+    fn check_columns(&self, blueprint: &Blueprint, input: Option<&Map<String, Value>>, table: &TableRef) -> Result<()> {
+        let known = || table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+        for name in blueprint.column_properties() {
+            let wanted = match input.and_then(|input| input.get(name)) {
+                Some(Value::String(one)) => vec![one.as_str()],
+                Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+                _ => continue,
+            };
+            if let Some(missing) = wanted.iter().find(|wanted| table.columns.iter().all(|column| column.name != **wanted)) {
+                let reason = format!("the table has no column {missing:?}; its columns: {}", known());
+                return Err(Error::invalid(format!("initial_data.{name}"), reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A dataset's name as text: a number names the dataset of the same digits.
+fn dataset_name(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

@@ -1,0 +1,95 @@
+//! Everything that a request can fail with. Facts only: how it looks over HTTP is decided in `http::problem`.
+
+use relevo_shared::{JobId, id::InvalidId, problem::Detail};
+
+use crate::{blobs::BlobError, store::StoreError};
+
+/// One error for the whole crate. The codes are promises to clients.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No token, or one that nobody has.
+    #[error("{0} is missing or unknown")]
+    Unauthorized(&'static str),
+    /// No job of this client has this id.
+    #[error("Job not found")]
+    JobNotFound(String),
+    /// Something else is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// No worker of this id is registered (any more).
+    #[error("worker not found")]
+    WorkerNotFound,
+    /// The worker does not hold this task.
+    #[error("the lease on task {0} is held by another worker or has ended")]
+    LeaseLost(String),
+    /// Something in the request is wrong; each detail names a field.
+    #[error("{0}")]
+    Invalid(String, Vec<Detail>),
+    /// The body is larger than is accepted here.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The body is not of a type that is read here.
+    #[error("{0}")]
+    UnsupportedType(String),
+    /// This deployment has no S3.
+    #[error("this deployment has no S3 storage: set RELEVO_S3_BUCKET and its companions")]
+    S3Off,
+    /// S3 failed.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// Redis failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A job is in a form that this program cannot go on from.
+    #[error("job {0} cannot go on: {1}")]
+    Broken(JobId, String),
+}
+
+/// Result of what serves a request.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An invalid request with one field to blame.
+    pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::invalid_fields(vec![Detail::new(field, reason)])
+    }
+
+    /// An invalid request; the sentence is made from its first field.
+    #[must_use]
+    pub fn invalid_fields(details: Vec<Detail>) -> Self {
+        let sentence = match details.as_slice() {
+            [] => "the request is invalid".to_owned(),
+            [one] => format!("{}: {}", one.field, one.reason),
+            [first, rest @ ..] => format!("{}: {} (and {} more)", first.field, first.reason, rest.len()),
+        };
+        Self::Invalid(sentence, details)
+    }
+
+    /// The stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthorized(_) => "unauthorized",
+            Self::JobNotFound(_) => "job_not_found",
+            Self::NotFound(_) => "not_found",
+            Self::WorkerNotFound => "worker_not_found",
+            Self::LeaseLost(_) => "lease_lost",
+            Self::Invalid(..) => "invalid_parameters",
+            Self::TooLarge(_) => "body_too_large",
+            Self::UnsupportedType(_) => "unsupported_media_type",
+            Self::S3Off => "s3_disabled",
+            Self::Blob(BlobError::NotFound(_)) => "file_not_found",
+            Self::Blob(BlobError::Away(_)) => "storage_unavailable",
+            Self::Store(StoreError::Away(_)) => "store_unavailable",
+            Self::Blob(BlobError::Refused(_)) | Self::Store(StoreError::Corrupt(_)) | Self::Broken(..) => {
+                "internal_error"
+            }
+        }
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(error: InvalidId) -> Self {
+        Self::invalid(error.what, format!("must be {}", error.form))
+    }
+}

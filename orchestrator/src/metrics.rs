@@ -1,0 +1,118 @@
+//! What Prometheus reads. Labels are bounded: blueprints, states and routes, never ids or tokens.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use relevo_shared::job::JobState;
+
+use crate::domain::task::Outcome;
+
+/// Seconds: from a no-op to an hour of training.
+const RUN_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0];
+
+/// Every metric of a replica.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    jobs_created: IntCounterVec,
+    jobs_ended: IntCounterVec,
+    job_seconds: HistogramVec,
+    tasks_ended: IntCounterVec,
+    task_queue_seconds: HistogramVec,
+    task_run_seconds: HistogramVec,
+    waiting_polls: IntGauge,
+    requests: HistogramVec,
+    store_errors: IntCounterVec,
+}
+
+/// Milliseconds as the seconds that Prometheus asks for.
+#[expect(clippy::cast_precision_loss, reason = "no job runs for 285,000 years")]
+fn seconds(ms: i64) -> f64 {
+    ms.max(0) as f64 / 1000.0
+}
+
+impl Metrics {
+    /// Fresh metrics in a registry of their own.
+    #[must_use]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels).expect("the names are valid");
+            registry.register(Box::new(metric.clone())).expect("the names differ");
+            metric
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str]| {
+            let options = HistogramOpts::new(name, help).buckets(RUN_BUCKETS.to_vec());
+            let metric = HistogramVec::new(options, labels).expect("the names are valid");
+            registry.register(Box::new(metric.clone())).expect("the names differ");
+            metric
+        };
+        let waiting_polls =
+            IntGauge::new("relevo_waiting_polls", "Long polls that wait for a task.").expect("the name is valid");
+        registry.register(Box::new(waiting_polls.clone())).expect("the names differ");
+        Self {
+            jobs_created: counter("relevo_jobs_created_total", "Jobs accepted.", &["blueprint"]),
+            jobs_ended: counter("relevo_jobs_ended_total", "Jobs that ended, by their last state.", &["state"]),
+            job_seconds: histogram("relevo_job_duration_seconds", "From acceptance to the end.", &["state"]),
+            tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["outcome"]),
+            task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"]),
+            task_run_seconds: histogram("relevo_task_run_seconds", "From claim to result.", &["outcome"]),
+            requests: histogram("relevo_http_request_seconds", "Requests but for long polls.", &["route", "status"]),
+            store_errors: counter("relevo_store_errors_total", "Calls that Redis did not answer.", &["code"]),
+            waiting_polls,
+            registry,
+        }
+    }
+
+    /// A job was accepted.
+    pub fn job_created(&self, blueprint: &str) {
+        self.jobs_created.with_label_values(&[blueprint]).inc();
+    }
+
+    /// A job ended after this many milliseconds.
+    pub fn job_ended(&self, state: JobState, ms: i64) {
+        self.jobs_ended.with_label_values(&[state.as_str()]).inc();
+        self.job_seconds.with_label_values(&[state.as_str()]).observe(seconds(ms));
+    }
+
+    /// A task was claimed after this many milliseconds in its queue.
+    pub fn task_claimed(&self, skill: &str, queued_ms: i64) {
+        self.task_queue_seconds.with_label_values(&[skill]).observe(seconds(queued_ms));
+    }
+
+    /// A task ended after it ran this many milliseconds.
+    pub fn task_ended(&self, outcome: &Outcome, run_ms: i64) {
+        let word = match outcome {
+            Outcome::Succeeded { .. } => "succeeded",
+            Outcome::Failed { .. } => "failed",
+        };
+        self.tasks_ended.with_label_values(&[word]).inc();
+        self.task_run_seconds.with_label_values(&[word]).observe(seconds(run_ms));
+    }
+
+    /// A request was answered.
+    pub fn request_ended(&self, route: &str, status: u16, took: std::time::Duration) {
+        self.requests.with_label_values(&[route, &status.to_string()]).observe(took.as_secs_f64());
+    }
+
+    /// Redis gave no usable answer.
+    pub fn store_failed(&self, code: &str) {
+        self.store_errors.with_label_values(&[code]).inc();
+    }
+
+    /// The gauge of long polls that wait.
+    #[must_use]
+    pub const fn waiting_polls(&self) -> &IntGauge {
+        &self.waiting_polls
+    }
+
+    /// Everything in Prometheus' text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,70 @@
+//! A job as it is kept, made into a job as clients see it.
+
+use relevo_shared::{
+    JobId,
+    job::{JobState, JobView, StateVisit},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    error::{Error, Result},
+    store::JobRecord,
+    time::rfc3339,
+};
+
+/// The view of a job.
+///
+/// # Errors
+/// [`Error::Broken`] when a field is not what the scripts write.
+pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
+    let JobRecord { mut fields, visits } = record;
+    let broken = |name: &str| Error::Broken(id, format!("field {name}"));
+    let mut text = |name: &str| fields.remove(name).filter(|value| !value.is_empty());
+
+    let state: JobState = text("state")
+        .and_then(|word| serde_json::from_value(word.into()).ok())
+        .ok_or_else(|| broken("state"))?;
+    let created_at = instant(text("created_at")).ok_or_else(|| broken("created_at"))?;
+    let started_at = instant(text("started_at"));
+    let ended_at = instant(text("ended_at"));
+    let reported = text("progress").and_then(|fraction| fraction.parse().ok());
+
+    Ok(JobView {
+        job_id: id,
+        id,
+        blueprint_name: text("blueprint").ok_or_else(|| broken("blueprint"))?,
+        blueprint_hash: text("hash").ok_or_else(|| broken("hash"))?,
+        status: state.as_str().to_owned(),
+        client: text("client").ok_or_else(|| broken("client"))?,
+        initial_data: json(text("input")).ok_or_else(|| broken("input"))?,
+        current_state: text("current"),
+        state_history: visits
+            .into_iter()
+            .map(|(state, at)| StateVisit { state, entered_at: rfc3339(at) })
+            .collect(),
+        progress: if state == JobState::Completed { 1.0 } else { reported.unwrap_or(0.0) },
+        message: text("message"),
+        stages: json(text("stages")).unwrap_or_default(),
+        result: json(text("result")),
+        error: json(text("error")),
+        source: json(text("source")),
+        created_at: rfc3339(created_at),
+        started_at: started_at.map(rfc3339),
+        completed_at: ended_at.map(rfc3339),
+        finished_at: ended_at.map(rfc3339),
+        duration_seconds: started_at.zip(ended_at).map(|(start, end)| seconds_between(start, end)),
+    })
+}
+
+fn instant(text: Option<String>) -> Option<i64> {
+    text?.parse().ok()
+}
+
+fn json<T: DeserializeOwned>(text: Option<String>) -> Option<T> {
+    serde_json::from_str(&text?).ok()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no job runs for 285,000 years")]
+fn seconds_between(start: i64, end: i64) -> f64 {
+    (end - start) as f64 / 1000.0
+}
