@@ -1,0 +1,101 @@
+//! Who is asking. Only hashes of tokens are known here.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use relevo_shared::WorkerId;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::App;
+use crate::{
+    error::{Error, Result},
+    settings::Settings,
+};
+
+type Hash = [u8; 32];
+
+/// The hashes of all tokens.
+#[derive(Debug)]
+pub struct Tokens {
+    clients: Vec<(Hash, String)>,
+    workers: Vec<(Hash, Option<String>)>,
+}
+
+impl Tokens {
+    /// The tokens of these settings, whose hashes have been checked.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let clients = settings.clients.iter().map(|client| (read_hash(&client.token_sha256), client.name.clone()));
+        let workers = settings.workers.iter().map(|worker| (read_hash(&worker.token_sha256), worker.worker_id.clone()));
+        Self { clients: clients.collect(), workers: workers.collect() }
+    }
+}
+
+fn read_hash(text: &str) -> Hash {
+    let mut hash = [0; 32];
+    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(digits).unwrap_or_default();
+        *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+    }
+    hash
+}
+
+/// Whose token this is. Every hash is compared, and each in constant time, so that time tells nothing.
+fn owner<'a, T>(known: &'a [(Hash, T)], token: &str) -> Option<&'a T> {
+    let hash: Hash = Sha256::digest(token).into();
+    known.iter().fold(None, |found, (other, owner)| if bool::from(hash.ct_eq(other)) { Some(owner) } else { found })
+}
+
+/// A client that has shown its token.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    pub(super) name: String,
+}
+
+impl FromRequestParts<App> for Client {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let missing = || Error::Unauthorized("the X-Client-Token header");
+        let token = client_token(&parts.headers).ok_or_else(missing)?;
+        let name = owner(&app.tokens.clients, token).ok_or_else(missing)?.clone();
+        Ok(Self { name })
+    }
+}
+
+/// `X-Client-Token: T`, `Authorization: Bearer T` and `x-api-key: T` are the same credential.
+fn client_token(headers: &HeaderMap) -> Option<&str> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    text("x-client-token")
+        .or_else(|| text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer ")))
+        .or_else(|| text("x-api-key"))
+}
+
+/// A worker that has shown its token.
+#[derive(Debug, Clone)]
+pub(super) struct WorkerAuth {
+    /// The one worker that the token is for; any when `None`.
+    only: Option<String>,
+}
+
+impl WorkerAuth {
+    /// Makes sure that the token is for this worker.
+    pub(super) fn check(&self, worker: &WorkerId) -> Result<()> {
+        match &self.only {
+            Some(only) if only != worker.as_str() => Err(Error::Unauthorized("a token for this worker")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl FromRequestParts<App> for WorkerAuth {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let missing = || Error::Unauthorized("the X-Worker-Token header");
+        let token = parts.headers.get("x-worker-token").and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
+        Ok(Self { only: owner(&app.tokens.workers, token).ok_or_else(missing)?.clone() })
+    }
+}

@@ -1,0 +1,114 @@
+//! Reads what a request says: JSON bodies, queries and path parts, with errors that name the field.
+
+use axum::{
+    body::to_bytes,
+    extract::{FromRequest, Request},
+    http::header,
+};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::App;
+use crate::error::{Error, Result};
+
+/// A JSON body.
+#[derive(Debug)]
+pub(super) struct Json<T>(pub(super) T);
+
+/// A JSON body, or none.
+#[derive(Debug)]
+pub(super) struct MaybeJson<T>(pub(super) Option<T>);
+
+/// A query.
+#[derive(Debug)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        Ok(Self(parse(&read(request, app).await?)?))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for MaybeJson<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let body = read(request, app).await?;
+        Ok(Self(if body.is_empty() { None } else { Some(parse(&body)?) }))
+    }
+}
+
+impl<T: DeserializeOwned, S: Sync> axum::extract::FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self> {
+        let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        query.map(|query| Self(query.0)).map_err(|error| Error::invalid("query", error.body_text()))
+    }
+}
+
+async fn read(request: Request, app: &App) -> Result<Bytes> {
+    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    if let Some(media) = media
+        && !media.split(';').next().is_some_and(|essence| {
+            let essence = essence.trim();
+            essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+        })
+    {
+        return Err(Error::UnsupportedType(format!("the body must be application/json, not {media}")));
+    }
+    let limit = app.limits.json;
+    // The limit is the only way in which reading fails, but for a client that hangs up and hears nothing anyway.
+    to_bytes(request.into_body(), limit).await.map_err(|_| Error::TooLarge(limit as u64))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.inner().to_string();
+        Error::invalid(field_name(&path, &reason), reason)
+    })?;
+    reader.end().map_err(|error| Error::invalid("body", error.to_string()))?;
+    Ok(value)
+}
+
+/// The field to blame. For an unknown or missing one the reason has its name, and the path that of its parent.
+fn field_name(path: &str, reason: &str) -> String {
+    let parent = if path == "." { "" } else { path };
+    let named = ["unknown field `", "missing field `"]
+        .iter()
+        .find_map(|start| reason.strip_prefix(start)?.split('`').next());
+    match (parent, named) {
+        ("", None) => "body".to_owned(),
+        ("", Some(name)) => name.to_owned(),
+        (parent, None) => parent.to_owned(),
+        (parent, Some(name)) if parent == name || parent.ends_with(&format!(".{name}")) => parent.to_owned(),
+        (parent, Some(name)) => format!("{parent}.{name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relevo_shared::job::CreateJob;
+
+    use super::*;
+
+    fn blamed(body: &str) -> String {
+        match parse::<CreateJob>(body.as_bytes()) {
+            Err(Error::Invalid(_, details)) => details[0].field.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        assert_eq!(blamed(r#"{"initial_data": 3}"#), "initial_data");
+        assert_eq!(blamed(r#"{"initial_dada": {}}"#), "initial_dada");
+        assert_eq!(blamed(r#"{"dispatch_timeout": -1}"#), "dispatch_timeout");
+        assert_eq!(blamed("{"), "body");
+        assert_eq!(blamed("{} {}"), "body");
+    }
+}

@@ -1,0 +1,91 @@
+//! Datasets: upload a table, list, describe.
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, header},
+};
+use futures_util::StreamExt;
+use relevo_shared::dataset::{CommitView, DatasetSummary, DatasetView, TableRef};
+use serde_json::{Value, json};
+
+use super::{App, auth::Client, files::limited};
+use crate::{
+    error::{Error, Result},
+    intake::{self, NewTable},
+    store::DatasetRecord,
+    time::rfc3339,
+};
+
+/// Datasets in one answer.
+const MOST: usize = 1000;
+
+/// `PUT /api/datasets/{dataset_id}/tables/{table_key}`.
+pub(super) async fn put_table(
+    State(app): State<App>,
+    _client: Client,
+    Path((dataset_id, table_key)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<TableRef>> {
+    let blobs = app.blobs()?;
+    check_name("dataset_id", &dataset_id)?;
+    check_name("table_key", &table_key)?;
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let new = NewTable { dataset_id, table_key, content_type: content_type.map(str::to_owned) };
+    let body = limited(body, app.limits.upload).boxed();
+    intake::take_table(&app.store, blobs, new, body).await.map(Json)
+}
+
+/// `GET /api/datasets`: the newest first.
+pub(super) async fn list(State(app): State<App>, _client: Client) -> Result<Json<Value>> {
+    let mut datasets = Vec::new();
+    for (id, updated) in app.store.datasets(MOST).await? {
+        let Some(record) = app.store.dataset(&id).await? else { continue };
+        let mut tables: Vec<String> = record.heads.into_keys().collect();
+        tables.sort_unstable();
+        #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole and small")]
+        let updated_at = rfc3339(updated as i64);
+        datasets.push(DatasetSummary { dataset_id: id, tables, updated_at });
+    }
+    Ok(Json(json!({"datasets": datasets, "total": datasets.len()})))
+}
+
+/// `GET /api/datasets/{dataset_id}`.
+pub(super) async fn show(
+    State(app): State<App>,
+    _client: Client,
+    Path(dataset_id): Path<String>,
+) -> Result<Json<DatasetView>> {
+    let not_found = || Error::NotFound(format!("there is no dataset {dataset_id:?}"));
+    let record = app.store.dataset(&dataset_id).await?.ok_or_else(not_found)?;
+    Ok(Json(view(dataset_id, &record)))
+}
+
+fn view(dataset_id: String, record: &DatasetRecord) -> DatasetView {
+    let mut tables: Vec<TableRef> =
+        record.heads.keys().filter_map(|key| record.table(key, "main").cloned()).collect();
+    tables.sort_by(|a, b| a.table_key.cmp(&b.table_key));
+    let mut commits: Vec<CommitView> = record
+        .commits
+        .iter()
+        .map(|table| CommitView {
+            commit_id: table.commit_id.clone(),
+            table_key: table.table_key.clone(),
+            rows: table.rows,
+            created_at: table.created_at.clone(),
+        })
+        .collect();
+    commits.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.table_key.cmp(&b.table_key)));
+    DatasetView { dataset_id, tables, commits }
+}
+
+/// Names of datasets and tables become parts of keys and of file names.
+fn check_name(field: &str, name: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if (1..=128).contains(&name.len()) && name.chars().all(allowed) && !name.starts_with('.') {
+        return Ok(());
+    }
+    Err(Error::invalid(field, "must be 1 to 128 letters, digits, `_`, `-` and `.`, and not begin with `.`"))
+}

@@ -1,0 +1,136 @@
+//! Files of a job: uploaded through this process or with a link, downloaded with a link.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use futures_util::{StreamExt, TryStreamExt, future};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{App, auth::Client, body::Query, jobs::own_job};
+use crate::{
+    blobs::{LONGEST_LINK, UploadError},
+    error::{Error, Result},
+};
+
+const DEFAULT_LINK: Duration = Duration::from_secs(3600);
+
+/// Where the files of a job are kept.
+pub(super) fn files_key(job: relevo_shared::JobId) -> String {
+    format!("jobs/{job}/")
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LinkQuery {
+    filename: Option<String>,
+    expires_in: Option<String>,
+}
+
+/// `GET /api/v1/jobs/{job_id}/files/upload`.
+pub(super) async fn link_to_upload(
+    State(app): State<App>,
+    client: Client,
+    Path(id): Path<String>,
+    Query(query): Query<LinkQuery>,
+) -> Result<Json<Value>> {
+    let filename = query.filename.ok_or_else(|| Error::invalid("filename", "is required: the name of the file"))?;
+    let lasts = link_duration(query.expires_in.as_deref())?;
+    let blobs = app.blobs()?;
+    let job = own_job(&app, &client, &id).await?;
+    let url = blobs.link_to_write(&key(job, &filename)?, lasts).await?;
+    Ok(Json(json!({"url": url, "expires_in": lasts.as_secs(), "method": "PUT"})))
+}
+
+fn link_duration(text: Option<&str>) -> Result<Duration> {
+    let Some(text) = text else { return Ok(DEFAULT_LINK) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=LONGEST_LINK.as_secs()).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        Error::invalid("expires_in", format!("must be a whole number of seconds from 1 to {}", LONGEST_LINK.as_secs()))
+    })
+}
+
+/// `PUT /api/v1/jobs/{job_id}/files/content/{filename}`.
+pub(super) async fn upload(
+    State(app): State<App>,
+    client: Client,
+    Path((id, filename)): Path<(String, String)>,
+    body: Body,
+) -> Result<Json<Value>> {
+    let blobs = app.blobs()?;
+    let job = own_job(&app, &client, &id).await?;
+    let key = key(job, &filename)?;
+    let body = limited(body, app.limits.upload).boxed();
+    blobs.write_stream(&key, body).await.map_err(upload_error)?;
+    Ok(Json(json!({"status": "uploaded", "s3_uri": blobs.uri(&key)})))
+}
+
+/// The chunks of a body, up to a limit.
+pub(super) fn limited(body: Body, limit: u64) -> impl futures_util::Stream<Item = Result<bytes::Bytes>> {
+    let mut length = 0;
+    body.into_data_stream()
+        .map_err(|error| Error::invalid("body", format!("ended before it was complete: {error}")))
+        .and_then(move |chunk| {
+            length += chunk.len() as u64;
+            future::ready(if length > limit { Err(Error::TooLarge(limit)) } else { Ok(chunk) })
+        })
+}
+
+/// The error that ended an upload.
+pub(super) fn upload_error(error: UploadError<Error>) -> Error {
+    match error {
+        UploadError::Source(error) => error,
+        UploadError::Blob(error) => error.into(),
+    }
+}
+
+/// `GET /api/v1/jobs/{job_id}/files/download/{filename}`.
+pub(super) async fn download(
+    State(app): State<App>,
+    client: Client,
+    Path((id, filename)): Path<(String, String)>,
+) -> Result<impl IntoResponse> {
+    let blobs = app.blobs()?;
+    let job = own_job(&app, &client, &id).await?;
+    let key = key(job, &filename)?;
+    blobs.check(&key).await?;
+    let url = blobs.link_to_read(&key, DEFAULT_LINK).await?;
+    Ok((StatusCode::FOUND, [(header::LOCATION, url), (header::CACHE_CONTROL, "no-store".to_owned())]))
+}
+
+fn key(job: relevo_shared::JobId, filename: &str) -> Result<String> {
+    check_filename(filename)?;
+    Ok(format!("{}{filename}", files_key(job)))
+}
+
+/// A file has a plain name: it is never a path.
+fn check_filename(name: &str) -> Result<()> {
+    let plain = !name.contains(['/', '\\']) && !name.chars().any(char::is_control) && name != "." && name != "..";
+    if plain && (1..=255).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "filename",
+        "must be a plain name of 1 to 255 bytes, without slashes or control characters, and not `.` or `..`",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_is_never_a_path() {
+        for hostile in ["../../etc/passwd", "..", ".", "", "a/b", "a\\b", "a\0b", "a\nb", &"x".repeat(256)] {
+            assert!(check_filename(hostile).is_err(), "{hostile:?}");
+        }
+        for plain in ["datos_beto.parquet", "año 2024 (1).csv", "..hidden"] {
+            assert!(check_filename(plain).is_ok(), "{plain:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Create a job, read a job.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, Uri},
+};
+use relevo_shared::{
+    JobId,
+    job::{CreateJob, JobAccepted, JobView},
+};
+
+use super::{App, auth::Client, body};
+use crate::{
+    error::{Error, Result},
+    view::job_view,
+};
+
+/// `POST /api/{version}/{endpoint}`.
+pub(super) async fn create(
+    State(app): State<App>,
+    client: Client,
+    uri: Uri,
+    body::MaybeJson(request): body::MaybeJson<CreateJob>,
+) -> Result<(StatusCode, Json<JobAccepted>)> {
+    let endpoint = endpoint(uri.path())?;
+    let job_id = app.engine.create_job(&client.name, endpoint, request.unwrap_or_default()).await?;
+    Ok((StatusCode::ACCEPTED, Json(JobAccepted { status: "accepted".to_owned(), job_id })))
+}
+
+/// The blueprint's endpoint in a path such as `/api/v1/jobs/simple_flow`.
+fn endpoint(path: &str) -> Result<&str> {
+    let no_route = || Error::NotFound(format!("nothing is served at POST {path}"));
+    let rest = path.strip_prefix("/api/v").ok_or_else(no_route)?;
+    let version = rest.split('/').next().unwrap_or_default();
+    if version.is_empty() || !version.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(no_route());
+    }
+    Ok(&rest[version.len()..])
+}
+
+/// `GET /api/v1/jobs/{job_id}`.
+pub(super) async fn show(State(app): State<App>, client: Client, Path(id): Path<String>) -> Result<Json<JobView>> {
+    let job = own_job(&app, &client, &id).await?;
+    let record = app.store.read_job(job).await?.ok_or(Error::JobNotFound(id))?;
+    Ok(Json(job_view(job, record)?))
+}
+
+/// The id of a job that belongs to this client. Another client's job is not found, like one that never was.
+pub(super) async fn own_job(app: &App, client: &Client, id: &str) -> Result<JobId> {
+    let not_found = || Error::JobNotFound(id.to_owned());
+    let job: JobId = id.parse().map_err(|_| not_found())?;
+    match app.store.job_client(job).await? {
+        Some(owner) if owner == client.name => Ok(job),
+        _ => Err(not_found()),
+    }
+}

@@ -1,0 +1,103 @@
+//! How an error looks over HTTP. The only place that knows.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    http::{Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use relevo_shared::problem::Problem;
+use tracing::error;
+
+use crate::{blobs::BlobError, error::Error, store::StoreError};
+
+/// Seconds after which a client may try again while Redis or S3 is away.
+const RETRY_AFTER: &str = "2";
+
+impl Error {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::JobNotFound(_) | Self::NotFound(_) | Self::WorkerNotFound | Self::Blob(BlobError::NotFound(_)) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::LeaseLost(_) => StatusCode::CONFLICT,
+            Self::Invalid(..) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::S3Off => StatusCode::NOT_IMPLEMENTED,
+            Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Blob(BlobError::Refused(_)) | Self::Store(StoreError::Corrupt(_)) | Self::Broken(..) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    /// The sentence that a client may read: internals stay inside.
+    fn public_text(&self) -> String {
+        match self {
+            Self::Store(StoreError::Away(_)) => "the job store is away for a moment; try again".to_owned(),
+            Self::Blob(BlobError::Away(_)) => "the file storage is away for a moment; try again".to_owned(),
+            _ if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+                "something went wrong on our side; the log has the details".to_owned()
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() && !matches!(self, Self::S3Off) {
+            error!(code = self.code(), error = %self, "request failed");
+        }
+        let sentence = self.public_text();
+        let code = self.code().to_owned();
+        let (details, job_id) = match self {
+            Self::Invalid(_, details) => (details, None),
+            Self::JobNotFound(id) => (Vec::new(), Some(id)),
+            _ => (Vec::new(), None),
+        };
+        let body = Problem { error: sentence.clone(), code, message: sentence, details, job_id };
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
+    }
+}
+
+/// Nothing is served at this address.
+pub(super) async fn no_route(method: Method, uri: Uri) -> Error {
+    Error::NotFound(format!("nothing is served at {method} {}", uri.path()))
+}
+
+/// The address is served, but not for this method.
+pub(super) async fn no_method(method: Method, uri: Uri) -> Response {
+    let sentence = format!("{} is not served for {method}", uri.path());
+    let problem = Problem {
+        error: sentence.clone(),
+        code: "method_not_allowed".to_owned(),
+        message: sentence,
+        details: Vec::new(),
+        job_id: None,
+    };
+    (StatusCode::METHOD_NOT_ALLOWED, Json(problem)).into_response()
+}
+
+/// A handler panicked: the client hears that something went wrong, the log hears what.
+pub(super) fn after_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    error!(panic = text.unwrap_or("unknown"), "a handler panicked");
+    let sentence = "something went wrong on our side; the log has the details".to_owned();
+    let problem = Problem {
+        error: sentence.clone(),
+        code: "internal_error".to_owned(),
+        message: sentence,
+        details: Vec::new(),
+        job_id: None,
+    };
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(problem)).into_response()
+}

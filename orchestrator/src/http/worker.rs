@@ -1,0 +1,182 @@
+//! What workers call: register, heartbeat, poll, progress, result.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use relevo_shared::{
+    TaskId, WorkerId,
+    worker::{
+        Heartbeat, HeartbeatReply, ProgressReply, ProgressReport, Registered, Registration, ResultBatch, ResultReplies,
+        ResultReply, Task, TaskBatch, TaskResult,
+    },
+};
+use serde::Deserialize;
+use serde_json::Map;
+
+use super::{App, auth::WorkerAuth, body, files::files_key};
+use crate::{
+    dispatch::Poll,
+    domain::placement::{Candidate, Profile},
+    engine::Accepted,
+    error::{Error, Result},
+    store::{ClaimedTask, LeaseAnswer, WorkerRecord},
+};
+
+const DEFAULT_WAIT_SECONDS: f64 = 30.0;
+const LONGEST_WAIT_SECONDS: f64 = 60.0;
+const MOST_TASKS: usize = 1000;
+
+/// `POST /_worker/workers/register`.
+pub(super) async fn register(
+    State(app): State<App>,
+    auth: WorkerAuth,
+    body::Json(registration): body::Json<Registration>,
+) -> Result<Json<Registered>> {
+    auth.check(&registration.worker_id)?;
+    app.registry.register(registration).await?;
+    Ok(Json(Registered { status: "registered".to_owned() }))
+}
+
+/// `PATCH /_worker/workers/{worker_id}`.
+pub(super) async fn heartbeat(
+    State(app): State<App>,
+    auth: WorkerAuth,
+    Path(worker): Path<String>,
+    body::MaybeJson(heartbeat): body::MaybeJson<Heartbeat>,
+) -> Result<Json<HeartbeatReply>> {
+    let worker = worker_id(&worker)?;
+    auth.check(&worker)?;
+    let mut cancel_task_ids = Vec::new();
+    match heartbeat {
+        None => app.registry.refresh(&worker).await?,
+        Some(mut heartbeat) => {
+            let named = heartbeat.current_tasks.take().unwrap_or_default();
+            app.registry.heartbeat(&worker, heartbeat).await?;
+            let tasks: Vec<TaskId> = named.iter().filter_map(|id| id.parse().ok()).collect();
+            cancel_task_ids = app.store.renew_leases(&worker, &tasks).await?;
+        }
+    }
+    Ok(Json(HeartbeatReply { status: "ttl_refreshed".to_owned(), cancel_task_ids }))
+}
+
+/// An id in a path. One that no worker can have is unknown, like one that no worker has.
+fn worker_id(text: &str) -> Result<WorkerId> {
+    text.parse().map_err(|_| Error::WorkerNotFound)
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct NextQuery {
+    wait: Option<f64>,
+    timeout: Option<f64>,
+    max: Option<usize>,
+}
+
+/// `GET /_worker/workers/{worker_id}/tasks/next`.
+pub(super) async fn next_tasks(
+    State(app): State<App>,
+    auth: WorkerAuth,
+    Path(worker): Path<String>,
+    body::Query(query): body::Query<NextQuery>,
+) -> Result<Response> {
+    let worker = worker_id(&worker)?;
+    auth.check(&worker)?;
+    let record = app.registry.find(&worker).await?;
+    let max = query.max.unwrap_or(1);
+    if !(1..=MOST_TASKS).contains(&max) {
+        return Err(Error::invalid("max", format!("must be 1 to {MOST_TASKS}")));
+    }
+    let wait = query.wait.or(query.timeout).unwrap_or(DEFAULT_WAIT_SECONDS);
+    if !(0.0..=LONGEST_WAIT_SECONDS).contains(&wait) {
+        return Err(Error::invalid("wait", format!("must be 0 to {LONGEST_WAIT_SECONDS} seconds")));
+    }
+    let poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
+    let mut tasks = Vec::new();
+    for claimed in app.dispatch.next_tasks(poll).await? {
+        tasks.push(task_of(&app, claimed)?);
+    }
+    Ok(match (max, tasks.len()) {
+        (_, 0) => StatusCode::NO_CONTENT.into_response(),
+        (1, _) => Json(tasks.remove(0)).into_response(),
+        _ => Json(TaskBatch { tasks }).into_response(),
+    })
+}
+
+fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) -> Poll {
+    let candidate = Candidate {
+        load: record.heartbeat.load.unwrap_or(0.0),
+        warm: record.loaded_models().next().is_some(),
+        since: 0,
+    };
+    Poll { worker, profile: Profile::of(&record.registration), candidate, lease: record.lease(), max, wait }
+}
+
+fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
+    let params: Map<_, _> = serde_json::from_str(&claimed.params)
+        .map_err(|error| Error::Broken(claimed.id.job, format!("parameters of a task: {error}")))?;
+    Ok(Task {
+        job_id: claimed.id.job,
+        task_id: claimed.id,
+        skill: claimed.skill,
+        params,
+        tracing_context: std::collections::BTreeMap::new(),
+        priority: claimed.priority,
+        // Rounded down: a worker that stops a little early is better than one that stops too late.
+        deadline: claimed.deadline.map(|ms| ms / 1000),
+        lease_token: Some(claimed.token),
+        attempt: claimed.attempt,
+        files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job))),
+    })
+}
+
+/// `POST /_worker/tasks/result`.
+pub(super) async fn result(
+    State(app): State<App>,
+    auth: WorkerAuth,
+    body::Json(result): body::Json<TaskResult>,
+) -> Result<Json<ResultReply>> {
+    accept(&app, &auth, result).await.map(Json)
+}
+
+/// `POST /_worker/tasks/results`: each result is judged by itself.
+pub(super) async fn results(
+    State(app): State<App>,
+    auth: WorkerAuth,
+    body::Json(batch): body::Json<ResultBatch>,
+) -> Result<Json<ResultReplies>> {
+    let each = batch.results.into_iter().map(|result| async {
+        match accept(&app, &auth, result).await {
+            Err(Error::LeaseLost(_)) => Ok(ResultReply { status: "lease_lost".to_owned() }),
+            other => other,
+        }
+    });
+    let results = futures_util::future::try_join_all(each).await?;
+    Ok(Json(ResultReplies { results }))
+}
+
+async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<ResultReply> {
+    auth.check(&result.worker_id)?;
+    let word = result.status.clone();
+    let status = match app.engine.finish_task(result).await? {
+        Accepted::Result | Accepted::Released => format!("result_accepted_{word}"),
+        Accepted::Duplicate => "result_ignored_duplicate".to_owned(),
+    };
+    Ok(ResultReply { status })
+}
+
+/// `POST /_worker/tasks/{task_id}/progress`.
+pub(super) async fn progress(
+    State(app): State<App>,
+    auth: WorkerAuth,
+    Path(task): Path<String>,
+    body::Json(report): body::Json<ProgressReport>,
+) -> Result<Json<ProgressReply>> {
+    auth.check(&report.worker_id)?;
+    let task: TaskId = task.parse().map_err(|_| Error::NotFound(format!("there is no task {task:?}")))?;
+    let cancelled = app.store.report_progress(task, &report).await? != LeaseAnswer::Accepted;
+    Ok(Json(ProgressReply { status: "progress_accepted".to_owned(), cancelled }))
+}
