@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `relevo`: the orchestrator and its command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    relevo::cli::main()
+}

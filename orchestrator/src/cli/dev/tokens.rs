@@ -1,0 +1,62 @@
+//! The secrets of a development server: made once, kept in the data folder, readable by its owner alone.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::cli::Failure;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Tokens {
+    pub(super) client: String,
+    pub(super) worker: String,
+    pub(super) s3_access_key: String,
+    pub(super) s3_secret_key: String,
+}
+
+impl Tokens {
+    pub(super) fn load_or_make(path: &Path) -> Result<Self, Failure> {
+        match fs::read_to_string(path) {
+            Ok(text) => {
+                serde_json::from_str(&text).map_err(|error| format!("{} is damaged: {error}", path.display()).into())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let tokens = Self {
+                    client: random_token("rvc_")?,
+                    worker: random_token("rvw_")?,
+                    s3_access_key: random_token("AK")?[..20].to_owned(),
+                    s3_secret_key: random_token("")?,
+                };
+                write_private(path, &serde_json::to_string_pretty(&tokens)?)?;
+                Ok(tokens)
+            }
+            Err(error) => Err(format!("cannot read {}: {error}", path.display()).into()),
+        }
+    }
+}
+
+/// 160 random bits from the operating system, in hex.
+fn random_token(start: &str) -> Result<String, Failure> {
+    let mut bytes = [0; 20];
+    getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no random bytes: {error}"))?;
+    Ok(bytes.iter().fold(start.to_owned(), |text, byte| format!("{text}{byte:02x}")))
+}
+
+/// SHA-256 of a token, in hex: what settings hold of it.
+pub(super) fn sha256_hex(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file that only its owner can read, whole or not at all.
+pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(fresh, path)
+}

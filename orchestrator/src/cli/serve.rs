@@ -1,0 +1,90 @@
+//! Puts the parts together and serves until it is told to stop.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use axum::serve::ListenerExt;
+use tokio::{net::TcpListener, signal::unix::SignalKind, sync::oneshot};
+use tracing::{info, warn};
+
+use super::Failure;
+use crate::{
+    blobs::Blobs,
+    catalogue::Catalogue,
+    dispatch::{Dispatch, Registry},
+    duties,
+    engine::Engine,
+    http::{App, Limits, Tokens, router},
+    metrics::Metrics,
+    settings::Settings,
+    store::{Durations, Store},
+};
+
+/// Requests under way may take this long after a signal; polls that wait are simply cut.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// `relevo serve`.
+pub(super) async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+    info!(listen = %listener.local_addr()?, "serving");
+    run(&settings, listener).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves on this listener until SIGTERM or SIGINT.
+pub(super) async fn run(settings: &Settings, listener: TcpListener) -> Result<(), Failure> {
+    if settings.clients.is_empty() {
+        warn!("no client token is set: nobody can create jobs");
+    }
+    if settings.workers.is_empty() {
+        warn!("no worker token is set: nobody can work");
+    }
+    let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
+    let durations = Durations { retention, ..Durations::default() };
+    let store = Store::new(&settings.redis_url, settings.partitions, durations)?;
+    let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
+    let metrics = Arc::new(Metrics::new());
+    let engine = Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics)));
+    let dispatch = Dispatch::new(store.clone(), Arc::clone(&metrics));
+    let app = App {
+        engine: Arc::clone(&engine),
+        dispatch: Arc::clone(&dispatch),
+        registry: Arc::new(Registry::new(store.clone())),
+        store: store.clone(),
+        blobs: settings.s3.as_ref().map(Blobs::new),
+        tokens: Arc::new(Tokens::new(settings)),
+        metrics,
+        limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
+    };
+
+    let background = [tokio::spawn(dispatch.run()), tokio::spawn(duties::run(store, engine))];
+    let (stopping, stopped) = oneshot::channel();
+    // Answers are small and wanted at once.
+    let listener = listener.tap_io(|socket| {
+        let _ = socket.set_nodelay(true);
+    });
+    let served = tokio::spawn(
+        axum::serve(listener, router(app))
+            .with_graceful_shutdown(async {
+                told_to_stop().await;
+                let _ = stopping.send(());
+            })
+            .into_future(),
+    );
+    let _ = stopped.await;
+    info!("stopping");
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+    background.iter().for_each(tokio::task::JoinHandle::abort);
+    Ok(())
+}
+
+/// Ends when this process gets SIGTERM or SIGINT.
+pub(super) async fn told_to_stop() {
+    let mut terminate =
+        tokio::signal::unix::signal(SignalKind::terminate()).expect("SIGTERM can be listened for on Unix");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,187 @@
+//! Settings of the orchestrator: file < environment < flags.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::blobs::S3Settings;
+
+/// Text that must not be seen in a log.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a text.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// A system that may create jobs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSettings {
+    /// Its name; jobs belong to it.
+    pub name: String,
+    /// SHA-256 of its token, in hex.
+    pub token_sha256: String,
+}
+
+/// A token that workers come with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// The one worker that may use it; any worker when absent.
+    #[serde(default)]
+    pub worker_id: Option<String>,
+    /// SHA-256 of the token, in hex.
+    pub token_sha256: String,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Redis, for example `redis://127.0.0.1:6379/`.
+    pub redis_url: String,
+    /// How many partitions the keys are spread over: 1 for a single Redis. Fixed once there are jobs.
+    pub partitions: u16,
+    /// Folder of the blueprints.
+    pub blueprints: PathBuf,
+    /// Days that a finished job is kept.
+    pub retention_days: u32,
+    /// Largest JSON body, in bytes.
+    pub max_body_bytes: usize,
+    /// Largest file or table, in bytes.
+    pub max_upload_bytes: u64,
+    /// Where files are kept; without it the file routes answer 501.
+    #[serde(default)]
+    pub s3: Option<S3Settings>,
+    /// Who may create jobs.
+    #[serde(default)]
+    pub clients: Vec<ClientSettings>,
+    /// Who may work.
+    #[serde(default)]
+    pub workers: Vec<WorkerSettings>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            redis_url: "redis://127.0.0.1:6379/".to_owned(),
+            partitions: 1,
+            blueprints: PathBuf::from("blueprints"),
+            retention_days: 7,
+            max_body_bytes: 2 * 1024 * 1024,
+            max_upload_bytes: 64 * 1024 * 1024 * 1024,
+            s3: None,
+            clients: Vec::new(),
+            workers: Vec::new(),
+        }
+    }
+}
+
+/// Settings that flags may override; those that are `None` leave the rest as it is.
+#[derive(Debug, Clone, Default, Serialize, clap::Args)]
+pub struct Flags {
+    /// Where to listen, for example 127.0.0.1:8080.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+    /// Redis, for example `redis://127.0.0.1:6379/`.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis_url: Option<String>,
+    /// Folder of the blueprints.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blueprints: Option<PathBuf>,
+}
+
+/// Settings that cannot be used; the text names the setting.
+#[derive(Debug, thiserror::Error)]
+#[error("settings: {0}")]
+pub struct BadSettings(String);
+
+/// `RELEVO_S3_BUCKET` and its companions: the nested settings that the environment may set.
+const NESTED: &[(&str, &str)] = &[("s3_", "s3.")];
+/// Environment variables of other programs of the family, which are no settings of this one.
+const NOT_OURS: &[&str] = &["url", "client_token", "worker_token", "config", "log"];
+
+impl Settings {
+    /// Reads the file, then the environment, then the flags, each over the one before.
+    ///
+    /// # Errors
+    /// When a value has the wrong type, a name is unknown, or a value makes no sense.
+    pub fn load(file: Option<PathBuf>, flags: &Flags) -> Result<Self, BadSettings> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let environment = Env::prefixed("RELEVO_").ignore(NOT_OURS).map(|name| {
+            let name = name.as_str().to_ascii_lowercase();
+            NESTED
+                .iter()
+                .find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)))
+                .unwrap_or(name)
+                .into()
+        });
+        let known = |name: &figment::value::UncasedStr| {
+            let name = name.as_str();
+            name.starts_with("s3.") || KNOWN.contains(&name)
+        };
+        let settings: Self = figment
+            .merge(environment.filter(known))
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .map_err(|error| BadSettings(error.to_string()))?;
+        settings.check()
+    }
+
+    fn check(self) -> Result<Self, BadSettings> {
+        let wrong = |what: String| Err(BadSettings(what));
+        if !(1..=4096).contains(&self.partitions) {
+            return wrong(format!("partitions is {}, but must be 1 to 4096", self.partitions));
+        }
+        let hashes = self.clients.iter().map(|client| ("clients", &client.token_sha256));
+        let hashes = hashes.chain(self.workers.iter().map(|worker| ("workers", &worker.token_sha256)));
+        for (list, hash) in hashes {
+            if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return wrong(format!("a token_sha256 in {list} is not 64 hex digits"));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Settings that the environment may set by their own name.
+const KNOWN: &[&str] = &[
+    "listen",
+    "redis_url",
+    "partitions",
+    "blueprints",
+    "retention_days",
+    "max_body_bytes",
+    "max_upload_bytes",
+];
