@@ -1,14 +1,175 @@
 //! What a running skill may do besides computing: tell how far it is, log, read and write files, notice a cancellation.
 
-use std::path::{Path, PathBuf};
+use std::{fmt, path::Path, sync::Arc};
 
-use relevo_shared::job::{LogLevel, Stage, StageStatus};
+use relevo_shared::{
+    job::{LogLevel, LogLine},
+    problem::Detail,
+    worker::Task,
+};
 use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tracing::{Span, debug, error, info, warn};
 
-use crate::skills::SkillError;
+use crate::{
+    cancel::{StopReason, StopSignal},
+    files::Files,
+    skills::SkillError,
+    telling::{Route, Telling},
+    work_folder::WorkFolder,
+};
 
-/// Handed to a skill with its task. Telling never blocks: reports are coalesced and sent in the background.
-#[derive(Debug)]
-pub struct TaskContext {
-    work_dir: PathBuf,
+/// Handed to a skill with its task. Cheap to clone and at home on any thread. Telling never blocks: reports are coalesced
+/// and sent in the background.
+#[derive(Clone)]
+pub struct TaskContext(Arc<Inner>);
+
+struct Inner {
+    stop: StopSignal,
+    telling: Telling,
+    folder: WorkFolder,
+    files: Arc<Files>,
+    files_prefix: Option<String>,
+    span: Span,
+}
+
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext").field("span", &self.0.span).finish_non_exhaustive()
+    }
+}
+
+impl TaskContext {
+    /// The context of one claimed task. With no route, nobody is told anything.
+    pub(crate) fn new(task: &Task, stop: StopSignal, route: Option<Route>, folder: WorkFolder, files: Arc<Files>, span: Span) -> Self {
+        let files_prefix = task.files_prefix.clone();
+        Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, span }))
+    }
+
+    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir` and its reports go nowhere.
+    #[must_use]
+    pub fn offline(task: &Task, work_dir: &Path, files: Arc<Files>) -> Self {
+        Self::new(task, StopSignal::default(), None, WorkFolder::kept(work_dir), files, Span::none())
+    }
+
+    /// Says that a named part of the work begins.
+    pub fn stage_started(&self, stage: &str) {
+        self.0.span.in_scope(|| info!(stage, "stage started"));
+        self.0.telling.tell(|pending, now| pending.stage_started(stage, now));
+    }
+
+    /// Says how far a stage is, from 0 to 1.
+    pub fn stage_progress(&self, stage: &str, progress: f64) {
+        self.0.telling.tell(|pending, now| pending.stage_progress(stage, progress, now));
+    }
+
+    /// Says that a stage is done. How long it took is measured here.
+    pub fn stage_completed(&self, stage: &str) {
+        self.0.span.in_scope(|| info!(stage, "stage completed"));
+        self.0.telling.tell(|pending, now| pending.stage_completed(stage, now));
+    }
+
+    /// Says how far the whole task is, from 0 to 1, and what is going on.
+    pub fn progress(&self, progress: f64, message: impl Into<String>) {
+        let message = message.into();
+        self.0.telling.tell(|pending, _| pending.progress(progress, message));
+    }
+
+    /// Writes a line into the job's log, with facts beside it.
+    pub fn log(&self, level: LogLevel, message: impl Into<String>, facts: Option<Value>) {
+        let message = message.into();
+        self.0.span.in_scope(|| match level {
+            LogLevel::Debug => debug!("{message}"),
+            LogLevel::Info => info!("{message}"),
+            LogLevel::Warning => warn!("{message}"),
+            LogLevel::Error => error!("{message}"),
+        });
+        let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).ok();
+        self.0.telling.tell(|pending, _| pending.log(LogLine { timestamp, level, message, context: facts }));
+    }
+
+    /// Whether the task should stop: cancelled, past its deadline, or not this worker's any more. To be asked between batches.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.stop.reason().is_some()
+    }
+
+    /// Waits until the task should stop.
+    pub async fn cancelled(&self) {
+        self.0.stop.stopped().await;
+    }
+
+    /// Tells the skill to stop; what is reported of the task depends on the reason.
+    pub fn stop(&self, reason: StopReason) {
+        self.0.stop.stop(reason);
+    }
+
+    /// A folder of the task's own, removed with everything in it when the task ends.
+    #[must_use]
+    pub fn work_dir(&self) -> &Path {
+        self.0.folder.path()
+    }
+
+    /// Streams the object at an `s3://` address into a file and gives its length in bytes.
+    ///
+    /// # Errors
+    /// Invalid input when there is no such object, permanent when access is refused, transient when S3 cannot be reached,
+    /// cancelled when the task should stop.
+    pub async fn download(&self, uri: &str, to: &Path) -> Result<u64, SkillError> {
+        self.0.files.download(uri, to, &self.0.stop).await
+    }
+
+    /// Streams a file to an `s3://` address and gives its length in bytes. The object appears whole or not at all.
+    ///
+    /// # Errors
+    /// As for [`Self::download`].
+    pub async fn upload(&self, from: &Path, uri: &str) -> Result<u64, SkillError> {
+        self.0.files.upload(from, uri, &self.0.stop).await
+    }
+
+    /// The address of a file of this job, from which clients can download it by name.
+    ///
+    /// # Errors
+    /// Invalid input unless `name` is a plain file name; permanent when the orchestrator offers no place for files.
+    pub fn job_file_uri(&self, name: &str) -> Result<String, SkillError> {
+        if !is_plain_file_name(name) {
+            let reason = "must be a plain file name: 1 to 255 bytes, no slashes, no control characters, not `.` or `..`";
+            let details = vec![Detail::new("file name", reason)];
+            return Err(SkillError::InvalidInput { message: format!("file name {name:?} {reason}"), details });
+        }
+        let Some(prefix) = &self.0.files_prefix else {
+            return Err(SkillError::Permanent("the orchestrator offers no place for the job's files: its S3 is off".to_owned()));
+        };
+        Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
+    }
+
+    pub(crate) fn stop_signal(&self) -> &StopSignal {
+        &self.0.stop
+    }
+
+    pub(crate) async fn finish(&self, failed: bool) {
+        self.0.telling.finish(failed).await;
+    }
+}
+
+fn is_plain_file_name(name: &str) -> bool {
+    (1..=255).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_name_files_of_a_job() {
+        for plain in ["comments_beto.parquet", "señal .json", "..a", "-"] {
+            assert!(is_plain_file_name(plain), "{plain}");
+        }
+        for other in ["", ".", "..", "../../etc/passwd", "a/b", "a\\b", "a\0", "a\nb"] {
+            assert!(!is_plain_file_name(other), "{other}");
+        }
+        assert!(!is_plain_file_name(&"x".repeat(256)));
+    }
 }

@@ -1,4 +1,25 @@
 //! The worker: claims tasks from an orchestrator, runs skills, streams files to S3, posts results back.
+//!
+//! [`worker::work`] is the whole; a skill sees only its [`relevo_shared::worker::Task`] and a [`context::TaskContext`].
 
+mod backoff;
+pub mod cancel;
+mod claims;
+pub mod client;
 pub mod context;
+pub mod files;
+mod heartbeat;
+mod held;
+mod host;
+pub mod logging;
+mod membership;
+mod outbox;
+mod outcome;
+mod reports;
+mod runner;
+pub mod secret;
+pub mod settings;
 pub mod skills;
+mod telling;
+mod work_folder;
+pub mod worker;

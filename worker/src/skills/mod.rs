@@ -2,11 +2,16 @@
 //!
 //! A skill knows nothing of leases, HTTP or retries: it takes parameters and a [`TaskContext`], and gives a result.
 
+mod echo;
+mod registry;
+mod sleep;
+
 use std::{future::Future, pin::Pin};
 
 use relevo_shared::{problem::Detail, worker::Task};
 use serde_json::Value;
 
+pub use self::registry::{Registry, registry};
 use crate::context::TaskContext;
 
 /// The answer that a skill is working on.

@@ -1,0 +1,101 @@
+//! The heartbeat: renews the leases of what is held, advertises the load, and learns what to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relevo_shared::worker::{Heartbeat, Skill};
+use serde_json::Map;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    backoff::Backoff,
+    cancel::StopReason,
+    client::{CallError, Client},
+    held::Held,
+    membership::Membership,
+    skills::Registry,
+};
+
+/// What a heartbeat is made of, and where it goes.
+#[derive(Debug)]
+pub(crate) struct Heart {
+    /// The way to the orchestrator.
+    pub(crate) client: Arc<Client>,
+    /// Registers again when the orchestrator does not know the worker.
+    pub(crate) membership: Arc<Membership>,
+    /// The leases to renew.
+    pub(crate) held: Arc<Held>,
+    /// The skills, and the models that they have loaded.
+    pub(crate) registry: Arc<Registry>,
+    /// Tasks that may run at the same time.
+    pub(crate) concurrency: usize,
+    /// Time between heartbeats.
+    pub(crate) period: Duration,
+}
+
+impl Heart {
+    /// Beats until `stopped`, then once more to say goodbye. Beats at once when the worker begins to drain.
+    pub(crate) async fn beat(self, draining: CancellationToken, stopped: CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut said_draining = false;
+        loop {
+            let delay = match self.send(self.status(&draining)).await {
+                Ok(()) => {
+                    backoff.reset();
+                    self.period
+                }
+                Err(fault) => {
+                    let delay = backoff.next(fault.retry_after()).min(self.period);
+                    warn!(error = %fault, ?delay, "heartbeat failed");
+                    delay
+                }
+            };
+            let next = Instant::now() + delay;
+            tokio::select! {
+                () = stopped.cancelled() => break,
+                () = draining.cancelled(), if !said_draining => said_draining = true,
+                () = tokio::time::sleep_until(next) => {}
+                () = self.held.confirmation_due(), if delay == self.period => {}
+            }
+        }
+        // The orchestrator forgets a silent worker by itself, so a goodbye that fails costs nothing.
+        let _ = self.send("offline").await;
+    }
+
+    async fn send(&self, status: &str) -> Result<(), CallError> {
+        let tasks = self.held.tasks();
+        let heartbeat = Heartbeat {
+            status: Some(status.to_owned()),
+            load: Some(f64::from(u32::try_from(self.held.running()).unwrap_or(u32::MAX))),
+            current_tasks: Some(tasks.iter().map(ToString::to_string).collect()),
+            supported_skills: Some(self.registry.names().into_iter().map(Skill::Name).collect()),
+            hot_cache: Some(self.registry.loaded_models()),
+            other: Map::new(),
+        };
+        let seen = self.membership.made();
+        let reply = match self.client.heartbeat(&heartbeat).await {
+            Err(unknown @ CallError::Unknown(_)) => {
+                self.membership.rejoin(seen).await;
+                return Err(unknown);
+            }
+            answer => answer?,
+        };
+        self.held.confirm(&tasks);
+        for task in reply.cancel_task_ids.iter().filter_map(|id| id.parse().ok()) {
+            info!(%task, "told to stop");
+            self.held.stop(task, StopReason::Cancelled);
+        }
+        Ok(())
+    }
+
+    fn status(&self, draining: &CancellationToken) -> &'static str {
+        match self.held.running() {
+            _ if draining.is_cancelled() => "draining",
+            0 => "idle",
+            running if running < self.concurrency => "busy",
+            _ => "full",
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Files to S3 and back, against a real S3 service in this process.
+
+use std::{net::SocketAddr, path::Path};
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use relevo_worker::{
+    cancel::{StopReason, StopSignal},
+    files::Files,
+    settings::S3Settings,
+    skills::SkillError,
+};
+use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
+use tempfile::TempDir;
+
+const MIB: usize = 1 << 20;
+
+struct S3 {
+    root: TempDir,
+    address: SocketAddr,
+}
+
+async fn s3() -> S3 {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("data")).unwrap();
+    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
+    service.set_auth(SimpleAuth::from_single("key", "secret"));
+    let service = service.build();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let service = service.clone();
+            tokio::spawn(async move {
+                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    });
+    S3 { root, address }
+}
+
+fn files(address: SocketAddr, secret_key: &str) -> Files {
+    Files::new(Some(&S3Settings {
+        endpoint: Some(format!("http://{address}/").parse().unwrap()),
+        region: "us-east-1".to_owned(),
+        access_key: "key".to_owned(),
+        secret_key: secret_key.to_owned().into(),
+        session_token: None,
+    }))
+}
+
+/// Bytes in which no two places look alike.
+fn write(path: &Path, bytes: usize) -> Vec<u8> {
+    let content: Vec<u8> = (0_u32..).flat_map(u32::to_le_bytes).take(bytes).collect();
+    std::fs::write(path, &content).unwrap();
+    content
+}
+
+async fn there_and_back(bytes: usize) {
+    let (s3, folder, stop) = (s3().await, tempfile::tempdir().unwrap(), StopSignal::default());
+    let files = files(s3.address, "secret");
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    let content = write(&from, bytes);
+    let uri = "s3://data/jobs/1/señal 1.parquet";
+
+    let sent = files.upload(&from, uri, &stop).await.unwrap();
+    let received = files.download(uri, &to, &stop).await.unwrap();
+
+    assert_eq!((sent, received), (bytes as u64, bytes as u64));
+    assert!(std::fs::read(to).unwrap() == content, "the bytes differ");
+}
+
+#[tokio::test]
+async fn an_empty_file_comes_back_empty() {
+    there_and_back(0).await;
+}
+
+#[tokio::test]
+async fn a_small_file_comes_back_as_it_was() {
+    there_and_back(100_003).await;
+}
+
+#[tokio::test]
+async fn a_large_file_goes_in_parts_and_comes_back_as_it_was() {
+    there_and_back(33 * MIB + 7).await;
+}
+
+#[tokio::test]
+async fn a_missing_object_is_invalid_input_that_names_it_and_leaves_no_file() {
+    let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
+    let to = folder.path().join("to");
+
+    let fault = files(s3.address, "secret").download("s3://data/nothing", &to, &StopSignal::default()).await.unwrap_err();
+
+    assert_eq!((fault.code(), fault.to_string().as_str()), ("INVALID_INPUT", "s3://data/nothing does not exist"));
+    assert!(!to.exists());
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_invalid_input_too() {
+    let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
+    let from = folder.path().join("from");
+    write(&from, 10);
+
+    let fault = files(s3.address, "secret").upload(&from, "s3://other/x", &StopSignal::default()).await.unwrap_err();
+
+    assert_eq!((fault.code(), fault.to_string().as_str()), ("INVALID_INPUT", "s3://other/x does not exist"));
+}
+
+#[tokio::test]
+async fn wrong_keys_are_permanent() {
+    let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
+    let from = folder.path().join("from");
+    write(&from, 10);
+
+    let fault = files(s3.address, "secre7").upload(&from, "s3://data/x", &StopSignal::default()).await.unwrap_err();
+
+    assert!(matches!(&fault, SkillError::Permanent(message) if message.contains("s3://data/x")), "{fault:?}");
+}
+
+#[tokio::test]
+async fn an_s3_that_is_away_is_transient() {
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+
+    let to = folder.path().join("to");
+    let fault = files(nobody, "secret").download("s3://data/x", &to, &StopSignal::default()).await.unwrap_err();
+
+    assert_eq!(fault.code(), "TRANSIENT");
+    assert!(fault.to_string().starts_with("S3 is unreachable: s3://data/x"), "{fault}");
+}
+
+#[tokio::test]
+async fn a_cancelled_upload_leaves_neither_object_nor_parts() {
+    let (s3, folder, stop) = (s3().await, tempfile::tempdir().unwrap(), StopSignal::default());
+    let from = folder.path().join("from");
+    write(&from, 20 * MIB);
+    stop.stop(StopReason::Cancelled);
+
+    let fault = files(s3.address, "secret").upload(&from, "s3://data/x", &stop).await.unwrap_err();
+
+    assert_eq!(fault, SkillError::Cancelled);
+    let left: Vec<_> = std::fs::read_dir(s3.root.path().join("data")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
