@@ -1,0 +1,6 @@
+//! What Relevo decides, as pure functions: inputs in, verdicts out.
+//!
+//! Nothing here waits, reads a clock, draws a random number or touches the world; such things come in as arguments.
+
+pub mod blueprint;
+pub mod retry;
