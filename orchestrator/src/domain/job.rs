@@ -17,7 +17,7 @@ pub const fn state_for(next: &Next, begun: bool) -> JobState {
         Next::Task(_) if begun => JobState::Running,
         Next::Task(_) => JobState::Pending,
         Next::Wait { .. } => JobState::Waiting,
-        Next::Succeeded { .. } => JobState::Completed,
+        Next::Succeed { .. } => JobState::Completed,
         Next::Failed { quarantine: true, .. } => JobState::Quarantined,
         Next::Failed { .. } => JobState::Failed,
     }

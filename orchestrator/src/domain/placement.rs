@@ -7,6 +7,7 @@ use std::{
 
 use relevo_shared::{SkillName, worker::Registration};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::blueprint::Requirements;
 
@@ -38,7 +39,8 @@ impl Profile {
         let Some(resources) = &registration.resources else { return profile };
         let named = [("cpu_cores", resources.cpu_cores), ("ram_gb", resources.ram_gb)];
         profile.numbers.extend(named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
-        for (name, value) in resources.other.iter().chain(resources.other.get("properties").and_then(Value::as_object).into_iter().flatten()) {
+        let nested = resources.other.get("properties").and_then(Value::as_object).into_iter().flatten();
+        for (name, value) in resources.other.iter().chain(nested) {
             profile.numbers.extend(value.as_f64().map(|value| (name.clone(), value)));
         }
         if let Some(gpu) = &resources.gpu_info {
@@ -55,14 +57,19 @@ pub fn meets(profile: &Profile, requirements: &Requirements) -> bool {
     (!requirements.gpu || profile.gpu)
         && requirements.labels.iter().all(|label| profile.labels.contains(label))
         && requirements.models.iter().all(|model| profile.models.contains(model))
-        && requirements.at_least.iter().all(|(name, least)| profile.numbers.get(name).is_some_and(|has| has >= least))
+        && requirements.at_least.iter().all(|(name, least)| profile.numbers.get(name).is_some_and(|has| *has >= least.0))
 }
 
 /// The queue for tasks of a skill with these requirements. Tasks that ask for the same share a queue, so that a worker
 /// never has to step over a task that it cannot take.
 #[must_use]
 pub fn queue_name(skill: &SkillName, requirements: &Requirements) -> String {
-    if requirements.is_empty() { skill.to_string() } else { format!("{skill}|{}", requirements.digest()) }
+    if requirements.is_empty() {
+        return skill.to_string();
+    }
+    let hash = Sha256::digest(requirements.canonical());
+    let digits: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{skill}|{digits}")
 }
 
 /// A worker that waits for a task.

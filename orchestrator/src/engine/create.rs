@@ -48,7 +48,7 @@ impl Engine {
     /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.
     async fn pin_source(&self, blueprint: &Arc<Blueprint>, input: Option<&Map<String, Value>>) -> Result<Option<Value>> {
         let text = |name: &str| input.and_then(|input| input.get(name)).map(dataset_name);
-        let Some(id) = text("dataset_id").filter(|_| blueprint.takes("dataset_id")) else { return Ok(None) };
+        let Some(id) = text("dataset_id").filter(|_| blueprint.input.pointer("/properties/dataset_id").is_some()) else { return Ok(None) };
         let table_key = text("table_key").unwrap_or_else(|| "primary".to_owned());
         let source_ref = text("source_ref").unwrap_or_else(|| "main".to_owned());
         let Some(dataset) = self.store.dataset(&id).await? else {
@@ -67,7 +67,7 @@ impl Engine {
     /// Refuses columns that the table does not have. A property of the input with `"format": "column"` names one.
     fn check_columns(&self, blueprint: &Blueprint, input: Option<&Map<String, Value>>, table: &TableRef) -> Result<()> {
         let known = || table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-        for name in blueprint.column_properties() {
+        for name in column_properties(&blueprint.input) {
             let wanted = match input.and_then(|input| input.get(name)) {
                 Some(Value::String(one)) => vec![one.as_str()],
                 Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
@@ -80,6 +80,19 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The properties of an input schema that name columns of its table: those of `"format": "column"`, or lists of such.
+fn column_properties(schema: &Value) -> impl Iterator<Item = &str> {
+    let named = |schema: &Value| schema.get("format").is_some_and(|format| format == "column");
+    let names = move |property: &Value| {
+        let branches = property.get("anyOf").or_else(|| property.get("oneOf")).and_then(Value::as_array);
+        std::iter::once(property)
+            .chain(branches.into_iter().flatten())
+            .any(|branch| named(branch) || branch.get("items").is_some_and(named))
+    };
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    properties.filter(move |(_, property)| names(property)).map(|(name, _)| name.as_str())
 }
 
 /// A dataset's name as text: a number names the dataset of the same digits.

@@ -81,7 +81,7 @@ impl Engine {
                 write.task = Some(self.task_of(TaskId { job: id, number }, priority, order).await?);
             }
             Next::Wait { for_ms, .. } => write.due_in_ms = Some(*for_ms),
-            Next::Succeeded { output } => write.result = Some(output.to_string()),
+            Next::Succeed { output } => write.result = Some(output.to_string()),
             Next::Failed { state, error, cause, details, .. } => {
                 let error = JobError {
                     code: error.clone(),

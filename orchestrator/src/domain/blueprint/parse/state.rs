@@ -1,0 +1,188 @@
+//! Reads one state.
+
+use serde_json::Value;
+
+use super::{fields::Fields, machine::Targets, rule, task};
+use crate::domain::blueprint::{
+    eval::MAX_SECONDS,
+    fault::Faults,
+    model::{Choice, Fail, Kind, Pass, ResultPath, Seconds, Selection, State, Then, Until, Wait, Words},
+    path::{Path, ReferencePath},
+    scope::instant,
+    suggest::did_you_mean,
+    template::{Expression, Template},
+};
+
+const TYPES: [&str; 6] = ["Task", "Pass", "Choice", "Wait", "Succeed", "Fail"];
+
+/// Reads the state in `value`; `None` when it cannot be run.
+pub(super) fn read(name: &str, value: &Value, path: &str, targets: &Targets<'_>, faults: &mut Faults) -> Option<State> {
+    let mut fields = Fields::of(value, path, faults)?;
+    if !fields.has("Type") {
+        fields.missing("Type", format!("is missing: write one of {}", TYPES.join(", ")));
+        return None;
+    }
+    let kind = fields.text("Type")?;
+    let read = match kind {
+        "Task" => task::read,
+        "Pass" => pass,
+        "Choice" => choice,
+        "Wait" => wait,
+        "Succeed" => succeed,
+        "Fail" => fail,
+        "Parallel" | "Map" => {
+            fields.fault_at("Type", format!("`{kind}` is not supported yet"));
+            return None;
+        }
+        other => {
+            let hint = did_you_mean(other, TYPES);
+            fields.fault_at("Type", format!("must be one of {}, not `{other}`{hint}", TYPES.join(", ")));
+            return None;
+        }
+    };
+    fields.text("Comment");
+    query_language(&mut fields);
+    fields.refuse(&["Assign"], "variables are not supported yet: keep values in the data with `ResultPath`");
+    // A Fail state has no data to select from: its fields are refused as unknown.
+    let (input, output) = if kind == "Fail" {
+        (Selection::All, Selection::All)
+    } else {
+        (selection(&mut fields, "InputPath"), selection(&mut fields, "OutputPath"))
+    };
+    let kind = read(&mut fields, targets);
+    fields.close();
+    Some(State { name: name.to_owned(), input, output, kind: kind? })
+}
+
+/// Refuses any query language but JSONPath.
+pub(super) fn query_language(fields: &mut Fields<'_, '_>) {
+    fields.parsed("QueryLanguage", |language| match language {
+        "JSONPath" => Ok(()),
+        "JSONata" => Err("`JSONata` is not supported yet: write `JSONPath` or take the field out".to_owned()),
+        other => Err(format!("must be `JSONPath`, not `{other}`")),
+    });
+}
+
+fn selection(fields: &mut Fields<'_, '_>, name: &'static str) -> Selection {
+    if fields.value(name) == Some(&Value::Null) {
+        return Selection::Nothing;
+    }
+    match fields.parsed(name, Path::parse) {
+        Some(path) if !path.is_whole_data() => Selection::Part(path),
+        _ => Selection::All,
+    }
+}
+
+/// Reads `ResultPath`.
+pub(super) fn result_path(fields: &mut Fields<'_, '_>) -> ResultPath {
+    if fields.value("ResultPath") == Some(&Value::Null) {
+        return ResultPath::Discard;
+    }
+    match fields.parsed("ResultPath", ReferencePath::parse) {
+        Some(path) if path.depth() > 0 => ResultPath::Into(path),
+        _ => ResultPath::Replace,
+    }
+}
+
+/// Reads `Next` or `End`.
+pub(super) fn then(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Then> {
+    let end = match fields.value("End") {
+        None | Some(Value::Bool(false)) => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => {
+            fields.fault_at("End", "must be true or false");
+            return None;
+        }
+    };
+    let next = targets.read(fields, "Next");
+    match (end, fields.has("Next")) {
+        (true, false) => Some(Then::End),
+        (false, true) => next.map(Then::Next),
+        (true, true) => {
+            fields.fault_at("End", "excludes `Next`: keep one of them");
+            None
+        }
+        (false, false) => {
+            fields.missing("Next", "is missing: name the next state, or write `End: true`");
+            None
+        }
+    }
+}
+
+/// Reads an object whose fields may be computed: `Parameters` or `ResultSelector`.
+pub(super) fn template(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Template> {
+    let value = fields.value(name)?;
+    let path = fields.at(name);
+    if !value.is_object() {
+        fields.fault_at(name, "must be an object");
+        return None;
+    }
+    Some(Template::compile(value, &path, fields.faults))
+}
+
+/// Reads a number of seconds, or the path to one under the name with `Path`.
+pub(super) fn seconds(
+    fields: &mut Fields<'_, '_>,
+    name: &'static str,
+    path_name: &'static str,
+    least: u32,
+) -> Option<Seconds> {
+    fields.only_one_of(&[name, path_name]);
+    let fixed = fields.integer(name, least..=MAX_SECONDS).map(Seconds::Fixed);
+    let path = fields.parsed(path_name, Path::parse_single).map(Seconds::At);
+    fixed.or(path)
+}
+
+fn pass(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Kind> {
+    let literal = fields.value("Result").cloned();
+    let parameters = template(fields, "Parameters");
+    let result = result_path(fields);
+    let then = then(fields, targets)?;
+    Some(Kind::Pass(Pass { literal, parameters, result, then }))
+}
+
+fn choice(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Kind> {
+    let default = targets.read(fields, "Default");
+    if !fields.has("Choices") {
+        fields.missing("Choices", "is missing: write at least one rule");
+    }
+    let items = fields.items("Choices").unwrap_or_default();
+    let path = fields.at("Choices");
+    let branches: Vec<_> = rule::branches(items, &path, targets, fields.faults);
+    (!items.is_empty() && branches.len() == items.len()).then_some(Kind::Choice(Choice { branches, default }))
+}
+
+fn wait(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Kind> {
+    const WAYS: [&str; 4] = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
+    let seconds = fields.integer("Seconds", 0..=MAX_SECONDS).map(|seconds| Until::Seconds(Seconds::Fixed(seconds)));
+    let seconds_at = fields.parsed("SecondsPath", Path::parse_single).map(|path| Until::Seconds(Seconds::At(path)));
+    let instant = fields
+        .parsed("Timestamp", |text| {
+            instant(text).ok_or_else(|| format!("must be like `2030-01-31T12:00:00Z`, not `{text}`"))
+        })
+        .map(Until::Instant);
+    let instant_at = fields.parsed("TimestampPath", Path::parse_single).map(Until::InstantAt);
+    if fields.only_one_of(&WAYS).is_none() {
+        fields.fault(format!("has to say how long it waits: write one of {}", WAYS.join(", ")));
+    }
+    let then = then(fields, targets);
+    let until = seconds.or(seconds_at).or(instant).or(instant_at)?;
+    Some(Kind::Wait(Wait { until, then: then? }))
+}
+
+fn succeed(_: &mut Fields<'_, '_>, _: &Targets<'_>) -> Option<Kind> {
+    Some(Kind::Succeed)
+}
+
+fn fail(fields: &mut Fields<'_, '_>, _: &Targets<'_>) -> Option<Kind> {
+    let error = words(fields, "Error", "ErrorPath");
+    let cause = words(fields, "Cause", "CausePath");
+    Some(Kind::Fail(Fail { error, cause }))
+}
+
+fn words(fields: &mut Fields<'_, '_>, name: &'static str, path_name: &'static str) -> Option<Words> {
+    fields.only_one_of(&[name, path_name]);
+    let fixed = fields.text(name).map(|text| Words::Fixed(text.to_owned()));
+    let computed = fields.parsed(path_name, Expression::parse).map(Words::Computed);
+    fixed.or(computed)
+}

@@ -1,0 +1,155 @@
+//! Payload templates: JSON in which a field `name.$` is replaced by what its path or call finds.
+
+use serde_json::{Map, Value};
+
+use super::{
+    failure::{Failure, PARAMETER_PATH_FAILURE},
+    fault::{Faults, join_index, join_key},
+    intrinsic::Call,
+    path::Path,
+    scope::Scope,
+};
+
+/// A compiled template.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Template {
+    /// Holds nothing to replace.
+    Literal(Value),
+    Computed(Expression),
+    Object(Vec<(String, Template)>),
+    Array(Vec<Template>),
+}
+
+/// A path or a call of an intrinsic function.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Expression {
+    Path(Path),
+    Call(Call),
+}
+
+impl Expression {
+    /// Compiles `text`, or says what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if Call::is_one(text) {
+            Call::parse(text).map(Self::Call)
+        } else if text.starts_with('$') {
+            Path::parse(text).map(Self::Path)
+        } else {
+            Err(format!("`{text}` is neither a path (`$.name`) nor a call (`States.Format('{{}}', $.name)`)"))
+        }
+    }
+
+    /// Computes the expression over a scope.
+    pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
+        match self {
+            Self::Call(call) => call.evaluate(scope),
+            Self::Path(path) => {
+                let found = path.find(scope).ok_or_else(|| {
+                    let cause = format!("`{}` finds nothing in the input of state `{}`", path.text(), scope.here.state);
+                    Failure::new(PARAMETER_PATH_FAILURE, cause)
+                })?;
+                scope.world.admit(&found, 0)?;
+                Ok(found.into_owned())
+            }
+        }
+    }
+}
+
+impl Template {
+    /// Compiles the value of `Parameters` or `ResultSelector`.
+    pub(super) fn compile(value: &Value, path: &str, faults: &mut Faults) -> Self {
+        match value {
+            Value::Object(object) => Self::compile_object(object, path, faults),
+            Value::Array(items) => {
+                let compiled: Vec<Self> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| Self::compile(item, &join_index(path, index), faults))
+                    .collect();
+                if compiled.iter().all(Self::is_literal) { Self::Literal(value.clone()) } else { Self::Array(compiled) }
+            }
+            other => Self::Literal(other.clone()),
+        }
+    }
+
+    fn compile_object(object: &Map<String, Value>, path: &str, faults: &mut Faults) -> Self {
+        let mut compiled = Vec::with_capacity(object.len());
+        for (key, value) in object {
+            let here = join_key(path, key);
+            let Some(name) = key.strip_suffix(".$") else {
+                compiled.push((key.clone(), Self::compile(value, &here, faults)));
+                continue;
+            };
+            if object.contains_key(name) {
+                faults.add(&here, format!("`{name}` and `{key}` are the same field: keep one of them"));
+            }
+            match value.as_str().map(Expression::parse) {
+                Some(Ok(expression)) => compiled.push((name.to_owned(), Self::Computed(expression))),
+                Some(Err(reason)) => faults.add(here, reason),
+                None => faults.add(here, "must be text, a path or a call, because the name ends in `.$`"),
+            }
+        }
+        if compiled.iter().all(|(_, template)| template.is_literal()) {
+            return Self::Literal(object.clone().into());
+        }
+        Self::Object(compiled)
+    }
+
+    const fn is_literal(&self) -> bool {
+        matches!(self, Self::Literal(_))
+    }
+
+    /// Fills the template in over a scope.
+    pub(super) fn fill(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
+        match self {
+            Self::Literal(value) => {
+                scope.world.admit(value, 0)?;
+                Ok(value.clone())
+            }
+            Self::Computed(expression) => expression.evaluate(scope),
+            Self::Object(fields) => fields.iter().map(|(name, field)| Ok((name.clone(), field.fill(scope)?))).collect(),
+            Self::Array(items) => items.iter().map(|item| item.fill(scope)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::blueprint::{fault::Places, scope::tests::with_scope};
+
+    #[test]
+    fn fields_with_a_dollar_are_filled_in_at_any_depth() {
+        let mut faults = Faults::default();
+        let text = json!({"a.$": "$.x", "b": [{"c.$": "States.MathAdd($.x, 1)"}, "$.x"], "d": {"e": 1}, "f.$": "$$.State.Name"});
+        let template = Template::compile(&text, "Parameters", &mut faults);
+
+        let filled = with_scope(&json!({"x": 5}), |scope| template.fill(scope));
+
+        assert!(faults.is_empty());
+        assert_eq!(filled, Ok(json!({"a": 5, "b": [{"c": 6}, "$.x"], "d": {"e": 1}, "f": "Here"})));
+    }
+
+    #[test]
+    fn every_wrong_field_is_named() {
+        let mut faults = Faults::default();
+        let text = json!({"a.$": 1, "b": [{"c.$": "x"}], "d": 0, "d.$": "$.x", "e.$": "$.["});
+
+        Template::compile(&text, "P", &mut faults);
+
+        let found: Vec<String> = faults.located(&Places::new()).into_iter().map(|fault| fault.path).collect();
+        assert_eq!(found, ["P['a.$']", "P.b[0]['c.$']", "P['d.$']", "P['e.$']"]);
+    }
+
+    #[test]
+    fn a_field_that_finds_nothing_is_a_path_failure() {
+        let template = Template::compile(&json!({"a.$": "$.x"}), "P", &mut Faults::default());
+
+        let failure = with_scope(&json!({}), |scope| template.fill(scope)).expect_err("there is no x");
+
+        assert_eq!(failure.error, PARAMETER_PATH_FAILURE);
+        assert_eq!(failure.cause, "`$.x` finds nothing in the input of state `Here`");
+    }
+}

@@ -1,0 +1,9 @@
+//! What Relevo decides, as pure functions: inputs in, verdicts out.
+//!
+//! Nothing here waits, reads a clock, draws a random number or touches the world; such things come in as arguments.
+
+pub mod blueprint;
+pub mod job;
+pub mod placement;
+pub mod retry;
+pub mod task;
