@@ -65,18 +65,17 @@ impl EncodingWatch {
 
     /// Takes in bytes that begin at a character and returns the begun character at their end.
     fn scan<'a>(&mut self, bytes: &'a [u8], newline: u8) -> &'a [u8] {
-        let mut read = 0;
-        for piece in bytes.utf8_chunks() {
-            let valid = piece.valid().as_bytes();
+        let mut rest = bytes;
+        loop {
+            let error = std::str::from_utf8(rest).err();
+            let (valid, others) = rest.split_at(error.map_or(rest.len(), |error| error.valid_up_to()));
             self.multibyte += valid.iter().filter(|byte| **byte >= 0xC0).count() as u64;
             self.line += memchr::memchr_iter(newline, valid).count() as u64;
-            read += valid.len() + piece.invalid().len();
-            if read == bytes.len() && is_begun_character(piece.invalid()) {
-                return piece.invalid();
-            }
-            self.suspect(piece.invalid());
+            // Without a length, more bytes could still make a character of the last ones.
+            let Some(length) = error.and_then(|error| error.error_len()) else { return others };
+            self.suspect(&others[..length]);
+            rest = &others[length..];
         }
-        &[]
     }
 
     fn suspect(&mut self, invalid: &[u8]) {
@@ -107,11 +106,6 @@ impl EncodingWatch {
             None => Ok(TextEncoding::Windows1252),
         }
     }
-}
-
-/// Whether more bytes could make these a character.
-fn is_begun_character(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
 }
 
 /// Text in an encoding that was found for it.
