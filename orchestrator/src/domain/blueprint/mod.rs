@@ -6,6 +6,8 @@
 
 mod choice;
 mod eval;
+#[cfg(test)]
+mod eval_tests;
 mod execution;
 mod failure;
 mod fault;
