@@ -14,6 +14,8 @@ mod fault;
 mod intrinsic;
 mod model;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 mod path;
 mod resource;
 mod schema;
