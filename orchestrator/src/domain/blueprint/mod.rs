@@ -11,6 +11,8 @@ mod eval_tests;
 mod execution;
 mod failure;
 mod fault;
+#[cfg(test)]
+mod golden_tests;
 mod intrinsic;
 mod model;
 mod parse;
