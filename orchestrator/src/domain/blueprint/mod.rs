@@ -6,12 +6,18 @@
 
 mod choice;
 mod eval;
+#[cfg(test)]
+mod eval_tests;
 mod execution;
 mod failure;
 mod fault;
+#[cfg(test)]
+mod golden_tests;
 mod intrinsic;
 mod model;
 mod parse;
+#[cfg(test)]
+mod parse_tests;
 mod path;
 mod resource;
 mod schema;
