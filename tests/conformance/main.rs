@@ -1,0 +1,5 @@
+//! The scripts of the store, one by one on a real Redis, with nothing above them: what each answers when the world has moved on.
+
+mod fixture;
+mod jobs;
+mod tasks;
