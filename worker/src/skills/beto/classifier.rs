@@ -36,6 +36,12 @@ impl Classifier {
         Ok((Self { bert, head, classes, config, device }, weights.taken()))
     }
 
+    /// The longest row that it reads, in tokens.
+    #[must_use]
+    pub const fn longest_row(&self) -> usize {
+        self.config.max_position_embeddings as usize
+    }
+
     /// Logits of each row in the order negative, neutral, positive. Rows keep their order.
     ///
     /// # Errors

@@ -18,14 +18,8 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Starts reading.
-    ///
-    /// # Errors
-    /// `InvalidInput` when the parameters are no JSON object.
-    pub(super) fn new(parameters: &Value) -> Result<Self, SkillError> {
-        match parameters {
-            Value::Object(fields) => Ok(Self { left: fields.clone(), known: Vec::new(), faults: Vec::new() }),
-            _ => Err(SkillError::invalid("parameters", "must be a JSON object")),
-        }
+    pub(super) fn new(parameters: &Map<String, Value>) -> Self {
+        Self { left: parameters.clone(), known: Vec::new(), faults: Vec::new() }
     }
 
     /// Notes that a field is wrong.

@@ -2,7 +2,7 @@
 
 use relevo_shared::dataset::TableRef;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::fields::Fields;
 use crate::skills::SkillError;
@@ -123,8 +123,8 @@ impl Parameters {
     ///
     /// # Errors
     /// `InvalidInput` with one detail for each field that is wrong.
-    pub fn read(parameters: &Value) -> Result<Self, SkillError> {
-        let mut fields = Fields::new(parameters)?;
+    pub fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
+        let mut fields = Fields::new(parameters);
         let table: Option<Box<TableRef>> = fields.optional("source", "the table that the job was pinned to");
         let input: Option<String> = fields.optional("input", "an S3 URI such as s3://bucket/key.csv");
         let dataset_id = fields.optional::<Value>("dataset_id", "a name").and_then(|id| match id {
@@ -228,8 +228,12 @@ mod tests {
 
     use super::*;
 
+    fn read(parameters: &Value) -> Result<Parameters, SkillError> {
+        Parameters::read(parameters.as_object().unwrap())
+    }
+
     fn faults(parameters: &Value) -> Vec<String> {
-        match Parameters::read(parameters) {
+        match read(parameters) {
             Err(SkillError::InvalidInput { details, .. }) => details.into_iter().map(|d| d.field).collect(),
             other => panic!("expected faults, got {other:?}"),
         }
@@ -237,7 +241,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let read = Parameters::read(&json!({"input": "s3://b/cursos 2024.csv"})).unwrap();
+        let read = read(&json!({"input": "s3://b/cursos 2024.csv"})).unwrap();
 
         let applied = serde_json::to_value(&read).unwrap();
         assert_eq!(
@@ -277,14 +281,14 @@ mod tests {
 
     #[test]
     fn a_fault_says_what_would_be_right() {
-        let Err(error) = Parameters::read(&json!({"input": "s3://b/k", "max_length": 9000})) else { panic!("accepted") };
+        let Err(error) = read(&json!({"input": "s3://b/k", "max_length": 9000})) else { panic!("accepted") };
 
         assert_eq!(error.to_string(), "max_length: must be an integer from 3 to 512");
     }
 
     #[test]
     fn a_dataset_name_cannot_leave_the_folder() {
-        let read = Parameters::read(&json!({"input": "s3://b/k", "dataset_id": "../../etc/passwd"})).unwrap();
+        let read = read(&json!({"input": "s3://b/k", "dataset_id": "../../etc/passwd"})).unwrap();
 
         assert_eq!(read.output_stem(), "_.._etc_passwd_beto");
     }
