@@ -31,7 +31,11 @@ pub struct DeviceSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// Another libtorch was loaded than the one that this program was built for.
-    #[error("the libtorch that was loaded is {found}, but this program needs {}: let LD_LIBRARY_PATH name the `lib` folder of PyTorch {}, or leave it unset", version(LIBTORCH), version(LIBTORCH))]
+    #[error(
+        "the libtorch that was loaded is {found}, but this program needs {}: let LD_LIBRARY_PATH name the `lib` folder of PyTorch {}, or leave it unset",
+        version(LIBTORCH),
+        version(LIBTORCH)
+    )]
     WrongVersion {
         /// What was loaded.
         found: String,
@@ -68,7 +72,9 @@ impl Device {
     pub fn start(settings: &DeviceSettings) -> Result<Self, DeviceError> {
         let found = loaded_version();
         if found != Some(LIBTORCH) {
-            return Err(DeviceError::WrongVersion { found: found.map_or_else(|| "of an unknown version".to_owned(), version) });
+            return Err(DeviceError::WrongVersion {
+                found: found.map_or_else(|| "of an unknown version".to_owned(), version),
+            });
         }
         let device = pick(settings.torch_cuda.as_deref());
         let warm = Arc::<Mutex<Vec<String>>>::default();
@@ -89,7 +95,10 @@ impl Device {
     ///
     /// # Errors
     /// `Permanent` when the work panics.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Desk) -> T + Send + 'static) -> Result<T, SkillError> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> T + Send + 'static,
+    ) -> Result<T, SkillError> {
         let gone = || SkillError::Permanent("the work on the device ended without an answer".to_owned());
         let (answer, waiting) = oneshot::channel();
         let work: Work = Box::new(move |desk| {
@@ -186,7 +195,9 @@ fn installed_version(lib: &Path) -> Result<String, String> {
         let line = text.lines().find_map(|line| line.strip_prefix("__version__"))?;
         line.split(['\'', '"']).nth(1).map(str::to_owned)
     });
-    let full = python.or_else(|| read("build-version")).ok_or("there is neither a version.py nor a build-version beside the folder")?;
+    let full = python
+        .or_else(|| read("build-version"))
+        .ok_or("there is neither a version.py nor a build-version beside the folder")?;
     Ok(full.trim().split('+').next().unwrap_or_default().to_owned())
 }
 
@@ -226,7 +237,8 @@ mod tests {
         let torch = tempfile::tempdir().unwrap();
         let lib = torch.path().join("lib");
         std::fs::create_dir(&lib).unwrap();
-        std::fs::write(torch.path().join("version.py"), "from typing import Optional\n__version__ = '2.13.0+cu130'\n").unwrap();
+        std::fs::write(torch.path().join("version.py"), "from typing import Optional\n__version__ = '2.13.0+cu130'\n")
+            .unwrap();
 
         assert_eq!(open_cuda(&lib).unwrap_err(), "they are of PyTorch 2.13.0, but this program needs 2.11.0");
     }

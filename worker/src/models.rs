@@ -85,7 +85,11 @@ impl ModelFolders {
         });
         found.ok_or_else(|| {
             let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
-            let looked = if folders.is_empty() { "no folder, as RELEVO_MODELS names none".to_owned() } else { folders.join(", ") };
+            let looked = if folders.is_empty() {
+                "no folder, as RELEVO_MODELS names none".to_owned()
+            } else {
+                folders.join(", ")
+            };
             SkillError::invalid("model", format!("there is no model `{name}` on this worker; it looks in {looked}"))
         })
     }
@@ -95,7 +99,8 @@ impl ModelFolders {
         if folder.join("config.json").is_file() {
             return Ok(folder);
         }
-        let failed = |error: std::io::Error| SkillError::Transient(format!("the model cannot be kept on disk: {error}"));
+        let failed =
+            |error: std::io::Error| SkillError::Transient(format!("the model cannot be kept on disk: {error}"));
         tokio::fs::create_dir_all(&self.downloads).await.map_err(failed)?;
         // Two tasks may download the same model; the folder appears whole, and the second to finish finds it there.
         let fresh = tempfile::tempdir_in(&self.downloads).map_err(failed)?;
@@ -201,18 +206,24 @@ impl Shelf {
     ///
     /// # Errors
     /// What `load` fails with.
-    pub fn get<M: 'static, E>(&mut self, key: &str, name: &str, load: impl FnOnce() -> Result<(M, u64), E>) -> Result<Rc<M>, E> {
+    pub fn get<M: 'static, E>(
+        &mut self,
+        key: &str,
+        name: &str,
+        load: impl FnOnce() -> Result<(M, u64), E>,
+    ) -> Result<Rc<M>, E> {
         let place = self.models.iter().position(|loaded| loaded.key == key);
         let kept = place.map(|place| self.models.remove(place));
-        let (loaded, model) = match kept.and_then(|loaded| Some((Rc::clone(&loaded.model).downcast::<M>().ok()?, loaded))) {
-            Some((model, loaded)) => (loaded, model),
-            None => {
-                let (model, bytes) = load()?;
-                let model = Rc::new(model);
-                let shared: Rc<dyn Any> = Rc::clone(&model) as _;
-                (Loaded { key: key.to_owned(), name: name.to_owned(), bytes, model: shared }, model)
-            }
-        };
+        let (loaded, model) =
+            match kept.and_then(|loaded| Some((Rc::clone(&loaded.model).downcast::<M>().ok()?, loaded))) {
+                Some((model, loaded)) => (loaded, model),
+                None => {
+                    let (model, bytes) = load()?;
+                    let model = Rc::new(model);
+                    let shared: Rc<dyn Any> = Rc::clone(&model) as _;
+                    (Loaded { key: key.to_owned(), name: name.to_owned(), bytes, model: shared }, model)
+                }
+            };
         self.models.insert(0, loaded);
         while 1 < self.models.len() && self.budget < self.models.iter().map(|loaded| loaded.bytes).sum() {
             self.models.pop();
@@ -274,7 +285,10 @@ mod tests {
 
         let error = folders(root.path()).find("org/absent").unwrap_err().to_string();
 
-        assert!(error.starts_with("model: there is no model `org/absent`") && error.contains(root.path().to_str().unwrap()), "{error}");
+        assert!(
+            error.starts_with("model: there is no model `org/absent`") && error.contains(root.path().to_str().unwrap()),
+            "{error}"
+        );
     }
 
     #[test]

@@ -37,7 +37,11 @@ impl Batch {
         let (count, longest) = (rows.len() as i64, longest as i64);
         let padded = mask.contains(&false);
         let ids = Tensor::f_from_slice(&ids)?.f_view([count, longest])?.f_to_device(device)?;
-        let mask = if padded { Some(Tensor::f_from_slice(&mask)?.f_view([count, 1, 1, longest])?.f_to_device(device)?) } else { None };
+        let mask = if padded {
+            Some(Tensor::f_from_slice(&mask)?.f_view([count, 1, 1, longest])?.f_to_device(device)?)
+        } else {
+            None
+        };
         Ok(Self { ids, mask })
     }
 }
@@ -65,7 +69,9 @@ impl Bert {
             weights.take("embeddings.position_embeddings.weight", &[config.max_position_embeddings, width])?;
         let types = weights.take("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, width])?;
         let norm = Norm::new(weights, "embeddings.LayerNorm", config)?;
-        let layers = (0..config.num_hidden_layers).map(|number| Layer::new(weights, number, config)).collect::<Result<_, _>>()?;
+        let layers = (0..config.num_hidden_layers)
+            .map(|number| Layer::new(weights, number, config))
+            .collect::<Result<_, _>>()?;
         let pooler = Linear::new(weights, "pooler.dense", width, width)?;
         let places = positions.f_add(&types.f_get(0)?)?;
         Ok(Self { words, places, norm, layers, pooler })
@@ -142,7 +148,11 @@ impl Layer {
     fn project(&self, all: &Tensor, tokens: &Tensor) -> Result<(Tensor, Tensor, Tensor), TchError> {
         let width = self.output.bias.size()[0];
         let split = |fused: &Tensor, count: i64| -> Result<Vec<Tensor>, TchError> {
-            fused.f_chunk(count, -1)?.iter().map(|part| part.f_unflatten(2, [self.heads, -1])?.f_transpose(1, 2)).collect()
+            fused
+                .f_chunk(count, -1)?
+                .iter()
+                .map(|part| part.f_unflatten(2, [self.heads, -1])?.f_transpose(1, 2))
+                .collect()
         };
         let parts = if tokens.size()[1] == all.size()[1] {
             split(&self.qkv.forward(all)?, 3)?

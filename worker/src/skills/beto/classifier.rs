@@ -164,7 +164,11 @@ mod tests {
                     .drain()
                     .map(|(name, tensor)| {
                         let name = name.strip_prefix("bert.").unwrap_or(&name).to_owned();
-                        (name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"), tensor)
+                        (
+                            name.replace("LayerNorm.weight", "LayerNorm.gamma")
+                                .replace("LayerNorm.bias", "LayerNorm.beta"),
+                            tensor,
+                        )
                     })
                     .collect();
             },
@@ -176,9 +180,13 @@ mod tests {
 
     #[test]
     fn classes_follow_the_names_in_the_config() {
-        let turned = altered(|_| {}, |config| config.replace("\"0\": \"NEG\"", "\"0\": \"POS\"").replace("\"2\": \"POS\"", "\"2\": \"NEG\""));
+        let turned = altered(
+            |_| {},
+            |config| config.replace("\"0\": \"NEG\"", "\"0\": \"POS\"").replace("\"2\": \"POS\"", "\"2\": \"NEG\""),
+        );
 
-        let expected: Vec<[f32; 3]> = answers(&golden_folder()).into_iter().map(|[neg, neu, pos]| [pos, neu, neg]).collect();
+        let expected: Vec<[f32; 3]> =
+            answers(&golden_folder()).into_iter().map(|[neg, neu, pos]| [pos, neu, neg]).collect();
 
         assert_eq!(answers(turned.path()), expected);
     }

@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn numbers_that_are_no_phones_stay() {
-        for text in ["el #1 de 2023-2024", "el 2024-05-12", "el 12-05-2024", "nota 4.5 de 5", "hay 30 alumnos", "100 000"] {
+        for text in
+            ["el #1 de 2023-2024", "el 2024-05-12", "el 12-05-2024", "nota 4.5 de 5", "hay 30 alumnos", "100 000"]
+        {
             assert_eq!(clean(text), text);
         }
     }

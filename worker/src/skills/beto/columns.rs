@@ -28,14 +28,18 @@ pub fn text_columns(columns: &[String], asked: Option<&TextColumns>) -> Result<V
         Some(TextColumns::One(name)) => std::slice::from_ref(name),
         Some(TextColumns::Many(names)) => names,
     };
-    names.iter().map(|name| find(columns, name).ok_or_else(|| missing(format!("there is no column `{name}`")))).collect()
+    names
+        .iter()
+        .map(|name| find(columns, name).ok_or_else(|| missing(format!("there is no column `{name}`"))))
+        .collect()
 }
 
 /// Places of the grade columns: `calif_1` to `calif_10` where there are any, else all that are named like a grade.
 #[must_use]
 pub fn grade_columns(columns: &[String]) -> Vec<usize> {
-    let numbered: Vec<usize> =
-        (1..=10).filter_map(|number| columns.iter().position(|column| fold(column) == format!("calif_{number}"))).collect();
+    let numbered: Vec<usize> = (1..=10)
+        .filter_map(|number| columns.iter().position(|column| fold(column) == format!("calif_{number}")))
+        .collect();
     if !numbered.is_empty() {
         return numbered;
     }
@@ -45,12 +49,17 @@ pub fn grade_columns(columns: &[String]) -> Vec<usize> {
 /// Exactly as written, else without regard to case and accents.
 fn find(columns: &[String], name: &str) -> Option<usize> {
     let folded = fold(name);
-    columns.iter().position(|column| column == name).or_else(|| columns.iter().position(|column| fold(column) == folded))
+    columns
+        .iter()
+        .position(|column| column == name)
+        .or_else(|| columns.iter().position(|column| fold(column) == folded))
 }
 
 fn is_grade(name: &str) -> bool {
     GRADE_STEMS.iter().any(|stem| {
-        let Some(rest) = name.strip_prefix(stem) else { return false };
+        let Some(rest) = name.strip_prefix(stem) else {
+            return false;
+        };
         let rest = rest.strip_prefix("es").or_else(|| rest.strip_prefix('s')).unwrap_or(rest);
         rest.trim_start_matches(['_', ' ', '-', '.']).bytes().all(|b| b.is_ascii_digit())
     })

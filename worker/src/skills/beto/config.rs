@@ -68,7 +68,8 @@ impl BertConfig {
     /// # Errors
     /// When it is missing, is no JSON, is no BERT, or asks for something that is not computed here.
     pub fn read(folder: &Path) -> Result<Self, ModelFault> {
-        let text = std::fs::read_to_string(folder.join("config.json")).map_err(|e| ModelFault::file("config.json", e))?;
+        let text =
+            std::fs::read_to_string(folder.join("config.json")).map_err(|e| ModelFault::file("config.json", e))?;
         Self::parse(&text)
     }
 
@@ -100,7 +101,9 @@ impl BertConfig {
         }
         if config.hidden_size % config.num_attention_heads != 0 {
             let (width, heads) = (config.hidden_size, config.num_attention_heads);
-            return Err(ModelFault::config(format!("`hidden_size` is {width}; must be a multiple of the {heads} heads")));
+            return Err(ModelFault::config(format!(
+                "`hidden_size` is {width}; must be a multiple of the {heads} heads"
+            )));
         }
         if !(0..config.vocab_size).contains(&config.pad_token_id) {
             let (pad, size) = (config.pad_token_id, config.vocab_size);
@@ -127,7 +130,9 @@ impl BertConfig {
             }
         };
         match (find(["neg", "label_0"]), find(["neu", "label_1"]), find(["pos", "label_2"])) {
-            (Some(neg), Some(neu), Some(pos)) if labels.len() == 3 && (0..3).all(|id| [neg, neu, pos].contains(&id)) => {
+            (Some(neg), Some(neu), Some(pos))
+                if labels.len() == 3 && (0..3).all(|id| [neg, neu, pos].contains(&id)) =>
+            {
                 Ok([neg, neu, pos])
             }
             _ => {

@@ -39,7 +39,8 @@ impl WordFeatures {
         let lsa = Lsa::fit(&weighed, parameters.n_components, SEED)?;
         let mut reduced = (0..weighed.height()).map(|row| lsa.project(weighed.row(row)));
         let nothing = vec![0.0; lsa.count()];
-        let rows = texts.iter().map(|text| text.as_ref().and_then(|_| reduced.next()).unwrap_or_else(|| nothing.clone()));
+        let rows =
+            texts.iter().map(|text| text.as_ref().and_then(|_| reduced.next()).unwrap_or_else(|| nothing.clone()));
         let rows = rows.collect();
         Ok(Self { tfidf, lsa, rows })
     }
@@ -68,7 +69,8 @@ impl WordFeatures {
             ("components", vec![width, terms], bytes(&self.lsa.components)),
             ("singular_values", vec![width], bytes(&self.lsa.singular_values)),
         ];
-        let views = parts.iter().map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F64, shape.clone(), bytes)?)));
+        let views =
+            parts.iter().map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F64, shape.clone(), bytes)?)));
         let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
         let metadata = HashMap::from([
             ("terms".to_owned(), serde_json::to_string(&self.tfidf.terms).expect("a list of strings is JSON")),
@@ -103,7 +105,10 @@ mod tests {
         let without = fitted(&[Some("muy bien"), Some("muy mal"), Some("bien")]);
 
         assert_eq!(with.rows[1], [0.0; 3]);
-        assert_eq!([&with.rows[0], &with.rows[2], &with.rows[3]], [&without.rows[0], &without.rows[1], &without.rows[2]]);
+        assert_eq!(
+            [&with.rows[0], &with.rows[2], &with.rows[3]],
+            [&without.rows[0], &without.rows[1], &without.rows[2]]
+        );
     }
 
     #[test]
@@ -117,7 +122,12 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         let numbers = |name: &str| -> Vec<f64> {
             let file = SafeTensors::deserialize(&bytes).unwrap();
-            file.tensor(name).unwrap().data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect()
+            file.tensor(name)
+                .unwrap()
+                .data()
+                .chunks_exact(8)
+                .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
+                .collect()
         };
         let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
         let terms: Vec<String> = serde_json::from_str(&header.metadata().as_ref().unwrap()["terms"]).unwrap();

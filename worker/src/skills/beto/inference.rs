@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Instant};
 use tch::Kind;
 
 use super::{batches::batches, classifier::Classifier, fault::ModelFault, tokens::Tokens};
-use crate::{device::{Desk, Device}, models::ModelFolder, skills::SkillError};
+use crate::{
+    device::{Desk, Device},
+    models::ModelFolder,
+    skills::SkillError,
+};
 
 /// Tokens per batch where none are asked for. A CPU gains nothing from larger batches, only padding; a GPU wants to be full.
 const CPU_TOKENS: usize = 1024;
@@ -53,7 +57,10 @@ impl Inference {
     pub async fn load(&self, max_length: usize) -> Result<(), SkillError> {
         let longest = self.on_model(|model| Ok(model.longest_row())).await?;
         if longest < max_length {
-            return Err(SkillError::invalid("max_length", format!("must be at most {longest}, the longest row that this model reads")));
+            return Err(SkillError::invalid(
+                "max_length",
+                format!("must be at most {longest}, the longest row that this model reads"),
+            ));
         }
         Ok(())
     }
@@ -63,7 +70,11 @@ impl Inference {
     ///
     /// # Errors
     /// `Cancelled` when told to stop; else what the model or the device fails with.
-    pub async fn run(&self, rows: &[Arc<Tokens>], mut told: impl FnMut(usize, f64) -> bool) -> Result<Vec<[f32; 3]>, SkillError> {
+    pub async fn run(
+        &self,
+        rows: &[Arc<Tokens>],
+        mut told: impl FnMut(usize, f64) -> bool,
+    ) -> Result<Vec<[f32; 3]>, SkillError> {
         let lengths: Vec<usize> = rows.iter().map(|row| row.ids.len()).collect();
         let mut logits = vec![[0.0; 3]; rows.len()];
         let (began, mut done) = (Instant::now(), 0);
@@ -85,7 +96,11 @@ impl Inference {
     ///
     /// # Errors
     /// As [`Inference::run`].
-    pub async fn agreement_with_fp32(&self, rows: &[Arc<Tokens>], logits: &[[f32; 3]]) -> Result<Option<f64>, SkillError> {
+    pub async fn agreement_with_fp32(
+        &self,
+        rows: &[Arc<Tokens>],
+        logits: &[[f32; 3]],
+    ) -> Result<Option<f64>, SkillError> {
         if self.kind == Kind::Float || rows.is_empty() {
             return Ok(None);
         }
@@ -105,7 +120,10 @@ impl Inference {
     }
 
     /// Works with the model on the device's thread, where it is loaded if need be.
-    async fn on_model<T: Send + 'static>(&self, work: impl FnOnce(&Classifier) -> Result<T, ModelFault> + Send + 'static) -> Result<T, SkillError> {
+    async fn on_model<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Classifier) -> Result<T, ModelFault> + Send + 'static,
+    ) -> Result<T, SkillError> {
         let key = format!("{} {}", self.folder.content_hash, self.dtype());
         let (folder, kind) = (self.folder.clone(), self.kind);
         let work = move |desk: &mut Desk| {

@@ -70,7 +70,8 @@ impl Lsa {
 
 /// A component and its opposite are the same direction; the one whose largest number is positive is taken.
 fn face_up(component: &mut [f64]) {
-    let largest = component.iter().copied().fold(0.0_f64, |largest, x| if largest.abs() < x.abs() { x } else { largest });
+    let largest =
+        component.iter().copied().fold(0.0_f64, |largest, x| if largest.abs() < x.abs() { x } else { largest });
     if largest < 0.0 {
         component.iter_mut().for_each(|x| *x = -*x);
     }
@@ -200,7 +201,8 @@ mod tests {
 
     #[test]
     fn there_are_no_more_components_than_directions() {
-        let (_, rows) = Tfidf::fit(&["muy bien", "muy bien", "mal"], &TermRules { min_df: 1.0, max_df: 1.0, max_features: 100 });
+        let (_, rows) =
+            Tfidf::fit(&["muy bien", "muy bien", "mal"], &TermRules { min_df: 1.0, max_df: 1.0, max_features: 100 });
 
         let lsa = Lsa::fit(&rows, 64, 42).unwrap();
 

@@ -47,11 +47,17 @@ pub struct Run<'a> {
 
 /// The meta object.
 #[must_use]
-pub fn meta(run: &Run<'_>, comments: &[Comment], verdicts: &[Verdict], features: Option<&WordFeatures>) -> Map<String, Value> {
+pub fn meta(
+    run: &Run<'_>,
+    comments: &[Comment],
+    verdicts: &[Verdict],
+    features: Option<&WordFeatures>,
+) -> Map<String, Value> {
     let rows = comments.len();
     let text_rows = comments.iter().filter(|comment| comment.has_text).count();
     let accepted = verdicts.iter().filter(|verdict| verdict.accepted).count();
-    let accepted_text = comments.iter().zip(verdicts).filter(|(comment, verdict)| comment.has_text && verdict.accepted).count();
+    let accepted_text =
+        comments.iter().zip(verdicts).filter(|(comment, verdict)| comment.has_text && verdict.accepted).count();
     let mut labels: BTreeMap<&str, usize> = ["neg", "neu", "pos", "no_text"].map(|label| (label, 0)).into();
     for verdict in verdicts {
         *labels.entry(verdict.label.as_str()).or_default() += 1;

@@ -27,8 +27,10 @@ impl Findings {
     /// The new columns for the rows from `start` up to `end`.
     fn columns(&self, start: usize, end: usize) -> Vec<(String, ArrayRef)> {
         let (comments, verdicts) = (&self.comments[start..end], &self.verdicts[start..end]);
-        let text = |of: fn(&Comment) -> &str| Arc::new(StringArray::from_iter_values(comments.iter().map(of))) as ArrayRef;
-        let number = |of: fn(&Verdict) -> f64| Arc::new(Float64Array::from_iter_values(verdicts.iter().map(of))) as ArrayRef;
+        let text =
+            |of: fn(&Comment) -> &str| Arc::new(StringArray::from_iter_values(comments.iter().map(of))) as ArrayRef;
+        let number =
+            |of: fn(&Verdict) -> f64| Arc::new(Float64Array::from_iter_values(verdicts.iter().map(of))) as ArrayRef;
         let mut columns: Vec<(String, ArrayRef)> = [
             ("text_raw", text(|comment| &comment.raw)),
             ("text_clean", text(|comment| &comment.clean)),
@@ -42,7 +44,10 @@ impl Findings {
                 Arc::new(StringArray::from_iter_values(verdicts.iter().map(|verdict| verdict.label.as_str()))),
             ),
             ("sentiment_conf", number(|verdict| verdict.confidence)),
-            ("accepted_by_teacher", Arc::new(BooleanArray::from_iter(verdicts.iter().map(|verdict| Some(verdict.accepted))))),
+            (
+                "accepted_by_teacher",
+                Arc::new(BooleanArray::from_iter(verdicts.iter().map(|verdict| Some(verdict.accepted)))),
+            ),
         ]
         .map(|(name, column)| (name.to_owned(), column))
         .into();
@@ -61,7 +66,9 @@ impl Findings {
 }
 
 fn score_columns(scores: &[(Option<f64>, Score)]) -> [(&'static str, ArrayRef); 5] {
-    let column = |of: fn(&(Option<f64>, Score)) -> Option<f64>| Arc::new(Float64Array::from_iter(scores.iter().map(of))) as ArrayRef;
+    let column = |of: fn(&(Option<f64>, Score)) -> Option<f64>| {
+        Arc::new(Float64Array::from_iter(scores.iter().map(of))) as ArrayRef
+    };
     [
         ("score_base_0_50", column(|&(base, _)| base)),
         ("sentiment_delta", column(|(_, score)| Some(score.delta))),
@@ -76,7 +83,13 @@ fn score_columns(scores: &[(Option<f64>, Score)]) -> [(&'static str, ArrayRef); 
 ///
 /// # Errors
 /// When the source cannot be read any more, or the file cannot be written.
-pub fn write(source: &Path, description: &Description, findings: &Findings, keep_empty: bool, to: &Path) -> Result<Written, SkillError> {
+pub fn write(
+    source: &Path,
+    description: &Description,
+    findings: &Findings,
+    keep_empty: bool,
+    to: &Path,
+) -> Result<Written, SkillError> {
     let reader = relevo_tables::open(source, description).map_err(unreadable)?;
     let new: Vec<(String, ArrayRef)> = findings.columns(0, 0);
     let kept: Vec<usize> = (0..reader.schema().fields().len())
@@ -96,14 +109,22 @@ pub fn write(source: &Path, description: &Description, findings: &Findings, keep
         let batch = beside(&batch, &kept, findings.columns(start, end), &schema).and_then(|batch| {
             if keep_empty { Ok(batch) } else { filter_record_batch(&batch, &has_text(&findings.comments[start..end])) }
         });
-        writer.write(&batch.map_err(|error| SkillError::Permanent(format!("the output cannot be laid out: {error}")))?).map_err(unwritable)?;
+        writer
+            .write(&batch.map_err(|error| SkillError::Permanent(format!("the output cannot be laid out: {error}")))?)
+            .map_err(unwritable)?;
         start = end;
     }
     writer.finish().map_err(unwritable)
 }
 
-fn beside(source: &RecordBatch, kept: &[usize], new: Vec<(String, ArrayRef)>, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let columns = kept.iter().map(|&place| Arc::clone(source.column(place))).chain(new.into_iter().map(|(_, column)| column));
+fn beside(
+    source: &RecordBatch,
+    kept: &[usize],
+    new: Vec<(String, ArrayRef)>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
+    let columns =
+        kept.iter().map(|&place| Arc::clone(source.column(place))).chain(new.into_iter().map(|(_, column)| column));
     RecordBatch::try_new(Arc::clone(schema), columns.collect())
 }
 

@@ -183,7 +183,8 @@ impl Parameters {
             }
         };
         // A dataset's name becomes part of a file name and of an S3 key.
-        let safe: String = name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+        let safe: String =
+            name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
         format!("{}_beto", safe.trim_start_matches('.'))
     }
 }
@@ -191,7 +192,9 @@ impl Parameters {
 fn source(table: Option<Box<TableRef>>, input: Option<String>, fields: &mut Fields) -> Source {
     match (table, input) {
         (Some(table), None) => return Source::Table(table),
-        (None, Some(uri)) if uri.strip_prefix("s3://").is_some_and(|rest| rest.contains('/') && !rest.ends_with('/')) => {
+        (None, Some(uri))
+            if uri.strip_prefix("s3://").is_some_and(|rest| rest.contains('/') && !rest.ends_with('/')) =>
+        {
             return Source::Input(uri);
         }
         (None, Some(_)) => fields.fault("input", "must be an S3 URI such as s3://bucket/key.csv"),

@@ -86,13 +86,16 @@ impl BetoPreprocess {
         let findings = Arc::new(Findings { comments, verdicts: judged.verdicts, scores, features });
         let stem = parameters.output_stem();
         let parquet = context.work_dir().join(format!("{stem}.parquet"));
-        let written = stage(context, WRITE, write(table, Arc::clone(&findings), parameters.keep_empty_text, parquet.clone())).await?;
+        let written =
+            stage(context, WRITE, write(table, Arc::clone(&findings), parameters.keep_empty_text, parquet.clone()))
+                .await?;
 
         let run = Run {
             requested: &task.params,
             parameters: &parameters,
             text_columns: &rows.text_columns,
-            grade_columns: grade_scale.map_or_else(Vec::new, |_| rows.grades.iter().map(|(name, _)| name.as_str()).collect()),
+            grade_columns: grade_scale
+                .map_or_else(Vec::new, |_| rows.grades.iter().map(|(name, _)| name.as_str()).collect()),
             grade_scale,
             beta,
             model: &folder,
@@ -139,16 +142,27 @@ impl BetoPreprocess {
         Ok(Loaded { table, rows, folder, inference })
     }
 
-    async fn word_features(&self, parameters: &Arc<Parameters>, comments: &[Comment], context: &TaskContext) -> Result<Option<WordFeatures>, SkillError> {
+    async fn word_features(
+        &self,
+        parameters: &Arc<Parameters>,
+        comments: &[Comment],
+        context: &TaskContext,
+    ) -> Result<Option<WordFeatures>, SkillError> {
         if parameters.text_feats == TextFeatures::None {
             return Ok(None);
         }
-        let texts: Vec<Option<String>> = comments.iter().map(|comment| comment.has_text.then(|| comment.words.clone())).collect();
+        let texts: Vec<Option<String>> =
+            comments.iter().map(|comment| comment.has_text.then(|| comment.words.clone())).collect();
         let asked = Arc::clone(parameters);
-        let features = self.device.run(move |_| WordFeatures::fit(&texts, &asked)).await?.map_err(|error| torch_error(&error))?;
+        let features =
+            self.device.run(move |_| WordFeatures::fit(&texts, &asked)).await?.map_err(|error| torch_error(&error))?;
         if features.width() < parameters.n_components {
             let facts = json!({ "terms": features.terms(), "n_components": features.width() });
-            context.log(LogLevel::Warning, "the texts have fewer directions than components were asked for", Some(facts));
+            context.log(
+                LogLevel::Warning,
+                "the texts have fewer directions than components were asked for",
+                Some(facts),
+            );
         }
         Ok(Some(features))
     }
@@ -172,7 +186,11 @@ struct Judged {
 }
 
 /// Runs one stage: tells when it begins and ends, and starts none when the task was cancelled.
-async fn stage<T>(context: &TaskContext, (name, ends_at): (&str, f64), work: impl Future<Output = Result<T, SkillError>>) -> Result<T, SkillError> {
+async fn stage<T>(
+    context: &TaskContext,
+    (name, ends_at): (&str, f64),
+    work: impl Future<Output = Result<T, SkillError>>,
+) -> Result<T, SkillError> {
     if context.is_cancelled() {
         return Err(SkillError::Cancelled);
     }
@@ -184,7 +202,9 @@ async fn stage<T>(context: &TaskContext, (name, ends_at): (&str, f64), work: imp
 }
 
 /// Work that would keep other tasks waiting if it ran among them.
-async fn off_the_clock<T: Send + 'static>(work: impl FnOnce() -> Result<T, SkillError> + Send + 'static) -> Result<T, SkillError> {
+async fn off_the_clock<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SkillError> + Send + 'static,
+) -> Result<T, SkillError> {
     let ended = tokio::task::spawn_blocking(work).await;
     ended.unwrap_or_else(|_| Err(SkillError::Permanent("a part of the work ended without an answer".to_owned())))
 }
@@ -196,35 +216,54 @@ fn tell_columns(rows: &Rows, context: &TaskContext) {
 }
 
 /// Cleans all texts, and tokenises those that say something; a row without text has no tokens.
-async fn prepare(parameters: &Arc<Parameters>, texts: Vec<String>, folder: &ModelFolder) -> Result<(Vec<Comment>, Vec<Option<Arc<Tokens>>>), SkillError> {
+async fn prepare(
+    parameters: &Arc<Parameters>,
+    texts: Vec<String>,
+    folder: &ModelFolder,
+) -> Result<(Vec<Comment>, Vec<Option<Arc<Tokens>>>), SkillError> {
     let (asked, path) = (Arc::clone(parameters), folder.path.clone());
     off_the_clock(move || {
         let tokenizer = BertTokenizer::read(&path)?;
         let comments: Vec<Comment> =
             texts.into_iter().map(|text| Comment::new(text, asked.normalize_text, asked.min_tokens)).collect();
-        let speaking: Vec<&str> = comments.iter().filter(|comment| comment.has_text).map(|comment| comment.clean.as_str()).collect();
+        let speaking: Vec<&str> =
+            comments.iter().filter(|comment| comment.has_text).map(|comment| comment.clean.as_str()).collect();
         let mut encoded = tokenizer.encode(&speaking, asked.max_length)?.into_iter();
-        let tokens = comments.iter().map(|comment| if comment.has_text { encoded.next().map(Arc::new) } else { None }).collect();
+        let tokens =
+            comments.iter().map(|comment| if comment.has_text { encoded.next().map(Arc::new) } else { None }).collect();
         Ok((comments, tokens))
     })
     .await
 }
 
 /// The verdict on every row.
-async fn judge(parameters: &Parameters, inference: &Inference, comments: &[Comment], tokens: &[Option<Arc<Tokens>>], context: &TaskContext) -> Result<Judged, SkillError> {
+async fn judge(
+    parameters: &Parameters,
+    inference: &Inference,
+    comments: &[Comment],
+    tokens: &[Option<Arc<Tokens>>],
+    context: &TaskContext,
+) -> Result<Judged, SkillError> {
     let rows: Vec<Arc<Tokens>> = tokens.iter().flatten().cloned().collect();
     let total = rows.len();
     let told = |done: usize, rate: f64| {
         let part = done as f64 / total as f64;
         context.stage_progress(INFERENCE.0, part);
-        context.progress(PREPROCESS.1 + (INFERENCE.1 - PREPROCESS.1) * part, format!("{done} of {total} rows, {rate:.0} rows/s"));
+        context.progress(
+            PREPROCESS.1 + (INFERENCE.1 - PREPROCESS.1) * part,
+            format!("{done} of {total} rows, {rate:.0} rows/s"),
+        );
         context.is_cancelled()
     };
     let logits = inference.run(&rows, told).await?;
     let agreement = inference.agreement_with_fp32(&rows, &logits).await?;
     if let Some(agreement) = agreement {
         let message = format!("{:.1} % of the labels of a sample are the same in fp32", 100.0 * agreement);
-        context.log(LogLevel::Info, message, Some(json!({ "dtype": inference.dtype(), "label_agreement_fp32": agreement })));
+        context.log(
+            LogLevel::Info,
+            message,
+            Some(json!({ "dtype": inference.dtype(), "label_agreement_fp32": agreement })),
+        );
     }
     let acceptance = Acceptance::from(parameters);
     let mut logits = logits.into_iter();
@@ -251,13 +290,25 @@ fn score(rows: &Rows, verdicts: &[Verdict]) -> (Option<Scores>, Option<f64>, Opt
     (Some(scores.collect()), Some(scale), Some(beta))
 }
 
-async fn write(table: Table, findings: Arc<Findings>, keep_empty: bool, to: PathBuf) -> Result<relevo_tables::Written, SkillError> {
+async fn write(
+    table: Table,
+    findings: Arc<Findings>,
+    keep_empty: bool,
+    to: PathBuf,
+) -> Result<relevo_tables::Written, SkillError> {
     off_the_clock(move || output::write(&table.path, &table.description, &findings, keep_empty, &to)).await
 }
 
 /// Puts the files where clients find them, the meta object last: what it names is there when it is.
-async fn upload(meta: &mut serde_json::Map<String, Value>, stem: &str, parquet: PathBuf, features: Option<&WordFeatures>, context: &TaskContext) -> Result<(), SkillError> {
-    let not_kept = |error: &dyn std::fmt::Display| SkillError::ResourceExhausted(format!("the output cannot be written: {error}"));
+async fn upload(
+    meta: &mut serde_json::Map<String, Value>,
+    stem: &str,
+    parquet: PathBuf,
+    features: Option<&WordFeatures>,
+    context: &TaskContext,
+) -> Result<(), SkillError> {
+    let not_kept =
+        |error: &dyn std::fmt::Display| SkillError::ResourceExhausted(format!("the output cannot be written: {error}"));
     let put = async |path: &Path, name: String| {
         let uri = context.job_file_uri(&name)?;
         context.upload(path, &uri).await.map(|_| uri)

@@ -45,7 +45,8 @@ impl Rows {
         let mut foreign = vec![false; graded.len()];
         for batch in relevo_tables::open(path, description).map_err(unreadable)? {
             let batch = batch.map_err(unreadable)?;
-            let columns: Vec<StringArray> = places.iter().map(|&place| as_text(batch.column(place))).collect::<Result<_, _>>()?;
+            let columns: Vec<StringArray> =
+                places.iter().map(|&place| as_text(batch.column(place))).collect::<Result<_, _>>()?;
             rows.texts.extend((0..batch.num_rows()).map(|row| join(&columns, row)));
             for (number, &place) in graded.iter().enumerate() {
                 match as_grades(batch.column(place)) {
@@ -80,7 +81,8 @@ pub fn unreadable(error: TableError) -> SkillError {
 }
 
 fn as_text(column: &ArrayRef) -> Result<StringArray, SkillError> {
-    let text = cast(column, &DataType::Utf8).map_err(|error| SkillError::invalid("text_col", format!("must hold text: {error}")))?;
+    let text = cast(column, &DataType::Utf8)
+        .map_err(|error| SkillError::invalid("text_col", format!("must hold text: {error}")))?;
     Ok(text.as_string::<i32>().clone())
 }
 

@@ -68,7 +68,8 @@ impl Tfidf {
         let least = if rules.min_df < 1.0 { rules.min_df * size } else { rules.min_df };
         let most = if rules.max_df <= 1.0 { rules.max_df * size } else { rules.max_df };
         spread.retain(|_, (texts, _)| (least..=most).contains(texts));
-        let mut kept: Vec<(&str, f64, f64)> = spread.into_iter().map(|(term, (texts, uses))| (term, texts, uses)).collect();
+        let mut kept: Vec<(&str, f64, f64)> =
+            spread.into_iter().map(|(term, (texts, uses))| (term, texts, uses)).collect();
         // Among terms of equal use the first by code point stays, so that the same texts always give the same columns.
         kept.sort_by(|(a, _, a_uses), (b, _, b_uses)| b_uses.total_cmp(a_uses).then_with(|| a.cmp(b)));
         kept.truncate(rules.max_features);
@@ -82,11 +83,14 @@ impl Tfidf {
     }
 
     fn weigh(&self, counted: &[HashMap<String, f64>]) -> SparseRows {
-        let places: HashMap<&str, usize> = self.terms.iter().enumerate().map(|(place, term)| (term.as_str(), place)).collect();
+        let places: HashMap<&str, usize> =
+            self.terms.iter().enumerate().map(|(place, term)| (term.as_str(), place)).collect();
         let mut rows = SparseRows { starts: vec![0], columns: Vec::new(), values: Vec::new(), width: self.terms.len() };
         for counts in counted {
-            let mut row: Vec<(usize, f64)> =
-                counts.iter().filter_map(|(term, times)| places.get(term.as_str()).map(|&place| (place, times * self.idf[place]))).collect();
+            let mut row: Vec<(usize, f64)> = counts
+                .iter()
+                .filter_map(|(term, times)| places.get(term.as_str()).map(|&place| (place, times * self.idf[place])))
+                .collect();
             row.sort_by_key(|&(place, _)| place);
             let length = row.iter().map(|(_, value)| value * value).sum::<f64>().sqrt();
             for (place, value) in row {

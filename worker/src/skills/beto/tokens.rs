@@ -46,8 +46,8 @@ impl BertTokenizer {
     /// When there is none, or its files do not hold what they should.
     pub fn read(folder: &Path) -> Result<Self, ModelFault> {
         if folder.join("tokenizer.json").is_file() {
-            let tokenizer =
-                Tokenizer::from_file(folder.join("tokenizer.json")).map_err(|e| ModelFault::file("tokenizer.json", e))?;
+            let tokenizer = Tokenizer::from_file(folder.join("tokenizer.json"))
+                .map_err(|e| ModelFault::file("tokenizer.json", e))?;
             return Ok(Self(tokenizer));
         }
         if !folder.join("vocab.txt").is_file() {
@@ -85,7 +85,8 @@ fn from_vocabulary(folder: &Path) -> Result<Tokenizer, ModelFault> {
         id.map(|id| (token.to_owned(), id)).ok_or_else(|| ModelFault::file("vocab.txt", format!("it lacks {token}")))
     };
     let template = BertProcessing::new(special(&tokenizer, "[SEP]")?, special(&tokenizer, "[CLS]")?);
-    let normalizer = BertNormalizer::new(true, config.tokenize_chinese_chars, config.strip_accents, config.do_lower_case);
+    let normalizer =
+        BertNormalizer::new(true, config.tokenize_chinese_chars, config.strip_accents, config.do_lower_case);
     tokenizer.with_normalizer(Some(normalizer)).map_err(|e| ModelFault::file("tokenizer_config.json", e))?;
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
     tokenizer.with_post_processor(Some(template));
@@ -97,7 +98,9 @@ fn from_vocabulary(folder: &Path) -> Result<Tokenizer, ModelFault> {
     let mut added: Vec<(u32, String)> = added.into_iter().map(|(token, id)| (id, token)).collect();
     added.sort_unstable();
     for (id, token) in added {
-        tokenizer.add_tokens([AddedToken::from(token.as_str(), false)]).map_err(|e| ModelFault::file("added_tokens.json", e))?;
+        tokenizer
+            .add_tokens([AddedToken::from(token.as_str(), false)])
+            .map_err(|e| ModelFault::file("added_tokens.json", e))?;
         if tokenizer.token_to_id(&token) != Some(id) {
             return Err(ModelFault::file("added_tokens.json", format!("{token} cannot have the number {id}")));
         }

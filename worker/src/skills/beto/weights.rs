@@ -43,7 +43,11 @@ impl Weights {
         let missing = || ModelFault::MissingTensor { name: name.to_owned(), expected: expected.to_vec() };
         let tensor = self.tensors.remove(name).ok_or_else(missing)?;
         if tensor.size() != expected {
-            return Err(ModelFault::WrongShape { name: name.to_owned(), expected: expected.to_vec(), found: tensor.size() });
+            return Err(ModelFault::WrongShape {
+                name: name.to_owned(),
+                expected: expected.to_vec(),
+                found: tensor.size(),
+            });
         }
         let tensor = tensor.f_to_device(self.device)?.f_to_kind(self.kind)?;
         self.taken += (tensor.numel() * self.kind.elt_size_in_bytes()) as u64;
@@ -89,7 +93,9 @@ fn read_safetensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelFault> {
             Dtype::F64 => Kind::Double,
             // Position numbers; no weight is an integer.
             Dtype::I64 => continue,
-            other => return Err(wrong(format!("the tensor {name} has the type {other:?}; must be a floating point type"))),
+            other => {
+                return Err(wrong(format!("the tensor {name} has the type {other:?}; must be a floating point type")));
+            }
         };
         let shape = view.shape().iter().map(|&n| i64::try_from(n)).collect::<Result<Vec<_>, _>>();
         let shape = shape.map_err(|_| wrong(format!("the tensor {name} is too large")))?;
