@@ -7,12 +7,16 @@ pub mod cancel;
 mod claims;
 pub mod client;
 pub mod context;
+#[cfg(feature = "torch")]
+pub mod device;
 pub mod files;
 mod heartbeat;
 mod held;
 mod host;
 pub mod logging;
 mod membership;
+#[cfg(feature = "torch")]
+pub mod models;
 mod outbox;
 mod outcome;
 mod reports;

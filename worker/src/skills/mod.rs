@@ -2,6 +2,8 @@
 //!
 //! A skill knows nothing of leases, HTTP or retries: it takes parameters and a [`TaskContext`], and gives a result.
 
+#[cfg(feature = "torch")]
+pub mod beto;
 mod echo;
 mod registry;
 mod sleep;

@@ -1,0 +1,340 @@
+//! Finds the folders of models, and keeps loaded models within a memory budget.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    io::Read,
+    path::{Path, PathBuf},
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::{context::TaskContext, skills::SkillError};
+
+/// Files that make up a model. The first two decide whether a folder is one.
+const FILES: [&str; 8] = [
+    "config.json",
+    "model.safetensors",
+    "pytorch_model.bin",
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "added_tokens.json",
+    "special_tokens_map.json",
+];
+
+/// A model's folder on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFolder {
+    /// The name that it was asked for by.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// SHA-256 over its files, in hex: the same model has the same hash wherever it lies.
+    pub content_hash: String,
+}
+
+/// Where models are looked for.
+#[derive(Debug)]
+pub struct ModelFolders {
+    folders: Vec<PathBuf>,
+    downloads: PathBuf,
+    hashes: Mutex<HashMap<PathBuf, (Stamp, String)>>,
+}
+
+/// Sizes and times of a folder's files; while they stay, so does the hash.
+type Stamp = Vec<(&'static str, u64, Option<SystemTime>)>;
+
+impl ModelFolders {
+    /// Looks in `folders`, in this order; models that come from S3 are kept under `downloads`.
+    #[must_use]
+    pub fn new(folders: Vec<PathBuf>, downloads: PathBuf) -> Self {
+        Self { folders, downloads, hashes: Mutex::default() }
+    }
+
+    /// The folder of a model: `a/b` is looked for as `<folder>/a/b` and in the layout of a Hugging Face hub cache; an
+    /// `s3://bucket/prefix` is downloaded once and kept, so a changed model needs a new prefix.
+    ///
+    /// # Errors
+    /// `InvalidInput` on `model` when there is none, `Transient` when S3 is away.
+    pub async fn obtain(self: &Arc<Self>, name: &str, context: &TaskContext) -> Result<ModelFolder, SkillError> {
+        let path = match name.strip_prefix("s3://") {
+            Some(_) => self.download(name, context).await?,
+            None => self.find(name)?,
+        };
+        let (folders, name) = (Arc::clone(self), name.to_owned());
+        let hashed = tokio::task::spawn_blocking(move || {
+            let content_hash = folders.content_hash(&path)?;
+            Ok(ModelFolder { name, path, content_hash })
+        });
+        let hashed: std::io::Result<ModelFolder> = hashed.await.expect("hashing files does not panic");
+        hashed.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))
+    }
+
+    fn find(&self, name: &str) -> Result<PathBuf, SkillError> {
+        let plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '\0']);
+        if !name.split('/').all(plain) {
+            return Err(SkillError::invalid("model", "must be a name such as organisation/model, or an s3:// prefix"));
+        }
+        let found = self.folders.iter().find_map(|folder| {
+            let there = folder.join(name);
+            if there.join("config.json").is_file() { Some(there) } else { hub_snapshot(folder, name) }
+        });
+        found.ok_or_else(|| {
+            let folders: Vec<String> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+            let looked = if folders.is_empty() {
+                "no folder, as RELEVO_MODELS names none".to_owned()
+            } else {
+                folders.join(", ")
+            };
+            SkillError::invalid("model", format!("there is no model `{name}` on this worker; it looks in {looked}"))
+        })
+    }
+
+    async fn download(&self, uri: &str, context: &TaskContext) -> Result<PathBuf, SkillError> {
+        let folder = self.downloads.join(hex(&Sha256::digest(uri.trim_end_matches('/'))));
+        if folder.join("config.json").is_file() {
+            return Ok(folder);
+        }
+        let failed =
+            |error: std::io::Error| SkillError::Transient(format!("the model cannot be kept on disk: {error}"));
+        tokio::fs::create_dir_all(&self.downloads).await.map_err(failed)?;
+        // Two tasks may download the same model; the folder appears whole, and the second to finish finds it there.
+        let fresh = tempfile::tempdir_in(&self.downloads).map_err(failed)?;
+        for file in FILES {
+            let from = format!("{}/{file}", uri.trim_end_matches('/'));
+            match context.download(&from, &fresh.path().join(file)).await {
+                Ok(_) => {}
+                Err(SkillError::InvalidInput { .. }) if file == "config.json" => {
+                    return Err(SkillError::invalid("model", format!("there is no config.json under {uri}")));
+                }
+                // No model has them all; what is needed is checked when it is loaded.
+                Err(SkillError::InvalidInput { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match tokio::fs::rename(fresh.path(), &folder).await {
+            Err(error) if !folder.join("config.json").is_file() => Err(failed(error)),
+            _ => Ok(folder),
+        }
+    }
+
+    fn content_hash(&self, folder: &Path) -> std::io::Result<String> {
+        let mut stamp = Stamp::new();
+        for name in FILES {
+            match std::fs::metadata(folder.join(name)) {
+                Ok(file) => stamp.push((name, file.len(), file.modified().ok())),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some((known, hash)) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(folder)
+            && *known == stamp
+        {
+            return Ok(hash.clone());
+        }
+        let mut whole = Sha256::new();
+        for (name, length, _) in &stamp {
+            // The length keeps the end of one file apart from the beginning of the next.
+            whole.update(format!("{name}\n{length}\n"));
+            update_from(&mut whole, &folder.join(name))?;
+        }
+        let hash = hex(&whole.finalize());
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), (stamp, hash.clone()));
+        Ok(hash)
+    }
+}
+
+/// `models--a--b/snapshots/<revision>` as a Hugging Face hub cache has it, at the revision that `refs/main` names.
+fn hub_snapshot(folder: &Path, name: &str) -> Option<PathBuf> {
+    let model = folder.join(format!("models--{}", name.replace('/', "--")));
+    let revision = std::fs::read_to_string(model.join("refs/main")).ok()?;
+    let snapshot = model.join("snapshots").join(revision.trim());
+    snapshot.join("config.json").is_file().then_some(snapshot)
+}
+
+fn update_from(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
+    let mut file = std::fs::File::open(path)?;
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok(());
+        }
+        hash.update(&piece[..read]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
+}
+
+/// Loaded models, the least recently used given up first when memory runs short. Lives on the device's thread.
+#[derive(Debug)]
+pub struct Shelf {
+    budget: u64,
+    /// The last used first.
+    models: Vec<Loaded>,
+    /// The names, for other threads to see.
+    warm: Arc<Mutex<Vec<String>>>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    key: String,
+    name: String,
+    bytes: u64,
+    model: Rc<dyn Any>,
+}
+
+impl Shelf {
+    /// An empty shelf for `budget` bytes, which keeps the list of names in `warm` up to date.
+    #[must_use]
+    pub fn new(budget: u64, warm: Arc<Mutex<Vec<String>>>) -> Self {
+        Self { budget, models: Vec::new(), warm }
+    }
+
+    /// The model `key`, loaded now if it is not on the shelf. `load` gives the model and the bytes that it takes. The
+    /// newest model stays even when it alone is over the budget.
+    ///
+    /// # Errors
+    /// What `load` fails with.
+    pub fn get<M: 'static, E>(
+        &mut self,
+        key: &str,
+        name: &str,
+        load: impl FnOnce() -> Result<(M, u64), E>,
+    ) -> Result<Rc<M>, E> {
+        let place = self.models.iter().position(|loaded| loaded.key == key);
+        let kept = place.map(|place| self.models.remove(place));
+        let (loaded, model) =
+            match kept.and_then(|loaded| Some((Rc::clone(&loaded.model).downcast::<M>().ok()?, loaded))) {
+                Some((model, loaded)) => (loaded, model),
+                None => {
+                    let (model, bytes) = load()?;
+                    let model = Rc::new(model);
+                    let shared: Rc<dyn Any> = Rc::clone(&model) as _;
+                    (Loaded { key: key.to_owned(), name: name.to_owned(), bytes, model: shared }, model)
+                }
+            };
+        self.models.insert(0, loaded);
+        while 1 < self.models.len() && self.budget < self.models.iter().map(|loaded| loaded.bytes).sum() {
+            self.models.pop();
+        }
+        let mut names: Vec<String> = Vec::new();
+        for loaded in &self.models {
+            if !names.contains(&loaded.name) {
+                names.push(loaded.name.clone());
+            }
+        }
+        *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        Ok(model)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(folder: &Path, weights: &str) {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join("config.json"), "{}").unwrap();
+        std::fs::write(folder.join("model.safetensors"), weights).unwrap();
+    }
+
+    fn folders(root: &Path) -> ModelFolders {
+        ModelFolders::new(vec![root.join("none"), root.to_owned()], root.join("downloads"))
+    }
+
+    #[test]
+    fn a_model_is_found_by_folder_and_in_a_hub_cache() {
+        let root = tempfile::tempdir().unwrap();
+        model(&root.path().join("org/plain"), "w");
+        let hub = root.path().join("models--org--hub");
+        model(&hub.join("snapshots/abc"), "w");
+        std::fs::create_dir(hub.join("refs")).unwrap();
+        std::fs::write(hub.join("refs/main"), "abc\n").unwrap();
+
+        let folders = folders(root.path());
+
+        assert_eq!(folders.find("org/plain"), Ok(root.path().join("org/plain")));
+        assert_eq!(folders.find("org/hub"), Ok(hub.join("snapshots/abc")));
+    }
+
+    #[test]
+    fn a_name_cannot_leave_the_folders() {
+        let root = tempfile::tempdir().unwrap();
+        model(&root.path().join("outside"), "w");
+        let folders = ModelFolders::new(vec![root.path().join("inside")], root.path().join("downloads"));
+
+        for name in ["../outside", "/etc", "a//b", "..", "a/../../outside"] {
+            assert!(matches!(folders.find(name), Err(SkillError::InvalidInput { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_missing_model_says_where_it_was_looked_for() {
+        let root = tempfile::tempdir().unwrap();
+
+        let error = folders(root.path()).find("org/absent").unwrap_err().to_string();
+
+        assert!(
+            error.starts_with("model: there is no model `org/absent`") && error.contains(root.path().to_str().unwrap()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_hash_is_of_the_content_and_follows_a_change() {
+        let root = tempfile::tempdir().unwrap();
+        model(&root.path().join("a"), "weights");
+        model(&root.path().join("b"), "weights");
+        let folders = folders(root.path());
+        let hash = |name: &str| folders.content_hash(&root.path().join(name)).unwrap();
+
+        let (a, b) = (hash("a"), hash("b"));
+        model(&root.path().join("b"), "other weights");
+
+        assert_eq!(a, b);
+        assert_ne!(a, hash("b"));
+    }
+
+    #[test]
+    fn the_least_recently_used_model_goes_first() {
+        let warm = Arc::<Mutex<Vec<String>>>::default();
+        let mut shelf = Shelf::new(10, Arc::clone(&warm));
+        let mut get = |name: &str| {
+            let mut loads = 0;
+            let load = || {
+                loads += 1;
+                Ok::<_, SkillError>((name.to_owned(), 4))
+            };
+            shelf.get(name, name, load).unwrap();
+            loads
+        };
+
+        let loads = [get("a"), get("b"), get("a"), get("c"), get("a"), get("b")];
+
+        assert_eq!(loads, [1, 1, 0, 1, 0, 1]);
+        assert_eq!(*warm.lock().unwrap(), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_model_over_the_budget_is_kept_alone() {
+        let mut shelf = Shelf::new(10, Arc::default());
+        let mut get = |name: &str, bytes| shelf.get(name, name, || Ok::<_, SkillError>(((), bytes))).map(|_| ());
+
+        get("small", 4).unwrap();
+        get("huge", 99).unwrap();
+
+        assert_eq!(shelf.models.len(), 1);
+        assert_eq!(shelf.models[0].name, "huge");
+    }
+}

@@ -1,0 +1,95 @@
+//! Reads a task's parameters field by field, so that every fault is found and named in one go.
+
+use std::ops::RangeInclusive;
+
+use relevo_shared::problem::Detail;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::skills::SkillError;
+
+/// The parameters that have not been read yet, and the faults found so far.
+#[derive(Debug)]
+pub(super) struct Fields {
+    left: Map<String, Value>,
+    known: Vec<&'static str>,
+    faults: Vec<Detail>,
+}
+
+impl Fields {
+    /// Starts reading.
+    pub(super) fn new(parameters: &Map<String, Value>) -> Self {
+        Self { left: parameters.clone(), known: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Notes that a field is wrong.
+    pub(super) fn fault(&mut self, field: &str, reason: impl Into<String>) {
+        self.faults.push(Detail::new(field, reason));
+    }
+
+    /// A field that may be absent; `null` counts as absent. `right` says what it must be.
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &'static str, right: &str) -> Option<T> {
+        self.known.push(name);
+        match self.left.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(value) => match serde_json::from_value(value) {
+                Ok(value) => Some(value),
+                Err(_) => {
+                    self.fault(name, format!("must be {right}"));
+                    None
+                }
+            },
+        }
+    }
+
+    /// A field with a default.
+    pub(super) fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T, right: &str) -> T {
+        self.optional(name, right).unwrap_or(default)
+    }
+
+    /// A number within a range, with a default.
+    pub(super) fn within<T>(&mut self, name: &'static str, default: T, range: &RangeInclusive<T>) -> T
+    where
+        T: DeserializeOwned + PartialOrd + std::fmt::Display + Copy + Kind,
+    {
+        let right = format!("{} from {} to {}", T::KIND, range.start(), range.end());
+        let value = self.or(name, default, &right);
+        if range.contains(&value) {
+            value
+        } else {
+            self.fault(name, format!("must be {right}"));
+            default
+        }
+    }
+
+    /// Ends reading: whatever is left over is unknown.
+    ///
+    /// # Errors
+    /// `InvalidInput` with one detail for each fault.
+    pub(super) fn finish(mut self) -> Result<(), SkillError> {
+        let unknown: Vec<String> = self.left.keys().cloned().collect();
+        for name in unknown {
+            let reason = format!("is not a parameter of this skill, which takes {}", self.known.join(", "));
+            self.fault(&name, reason);
+        }
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let sentences: Vec<String> = self.faults.iter().map(|d| format!("{}: {}", d.field, d.reason)).collect();
+        Err(SkillError::InvalidInput { message: sentences.join("; "), details: self.faults })
+    }
+}
+
+/// What a number is called when it is wrong.
+pub(super) trait Kind {
+    /// With its article.
+    const KIND: &'static str;
+}
+
+impl Kind for f64 {
+    const KIND: &'static str = "a number";
+}
+
+impl Kind for usize {
+    const KIND: &'static str = "an integer";
+}

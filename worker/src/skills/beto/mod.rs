@@ -1,0 +1,25 @@
+//! The `beto.preprocess` skill: sentiment of Spanish comments, row by row of a table.
+
+pub mod batches;
+pub mod bert;
+pub mod classifier;
+pub mod clean;
+pub mod columns;
+pub mod config;
+pub mod fault;
+pub mod features;
+mod fields;
+pub mod grades;
+pub mod inference;
+pub mod lsa;
+pub mod meta;
+pub mod output;
+pub mod parameters;
+mod preprocess;
+pub mod table;
+pub mod tfidf;
+pub mod tokens;
+pub mod verdict;
+pub mod weights;
+
+pub use preprocess::BetoPreprocess;

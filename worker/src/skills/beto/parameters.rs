@@ -1,0 +1,298 @@
+//! The parameters of `beto.preprocess`: what may be asked for, its defaults and its ranges. Nothing is read or computed here.
+
+use relevo_shared::dataset::TableRef;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::fields::Fields;
+use crate::skills::SkillError;
+
+/// The model that is taken when none is named.
+pub const DEFAULT_MODEL: &str = "finiteautomata/beto-sentiment-analysis";
+
+/// Where the rows come from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A table of a dataset, pinned to a commit.
+    Table(Box<TableRef>),
+    /// A file in S3, whose format is found out from its bytes.
+    Input(String),
+}
+
+/// A name or a list of names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TextColumns {
+    /// One column.
+    One(String),
+    /// Several, joined in this order.
+    Many(Vec<String>),
+}
+
+/// How a row is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BetoMode {
+    /// By threshold, margin and the bar for neutral.
+    Probs,
+    /// By threshold alone.
+    Simple,
+}
+
+/// What a row without text gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmptyTextPolicy {
+    /// Neutral with certainty, accepted.
+    Neutral,
+    /// No probability at all, not accepted.
+    Zero,
+}
+
+/// Features made from the words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextFeatures {
+    /// None.
+    None,
+    /// Tf-idf of 1-grams and 2-grams, reduced by a truncated SVD.
+    TfidfLsa,
+}
+
+/// Number format of the forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DtypeChoice {
+    /// `bf16` on CUDA, `fp32` on a CPU.
+    Auto,
+    /// 32-bit floating point.
+    Fp32,
+    /// 16-bit brain floating point; the result tells how many labels agree with `fp32` on a sample.
+    Bf16,
+}
+
+/// Checked parameters. Serialised into the result as the parameters that were applied.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Parameters {
+    /// Where the rows come from; not repeated among the applied parameters.
+    #[serde(skip)]
+    pub source: Source,
+    /// Names the output files.
+    pub dataset_id: Option<String>,
+    /// The text; detected when absent.
+    pub text_col: Option<TextColumns>,
+    /// Model name or `s3://` prefix.
+    pub model: String,
+    /// Tokens per row, special tokens included, 3 to 512.
+    pub max_length: usize,
+    /// Tokens per batch, padding included; by device when absent.
+    pub batch_tokens: Option<usize>,
+    /// The acceptance rule.
+    pub beto_mode: BetoMode,
+    /// Least top probability of an accepted row.
+    pub threshold: f64,
+    /// Least distance between the two top probabilities of an accepted row.
+    pub margin: f64,
+    /// Least probability of an accepted neutral row.
+    pub neu_min: f64,
+    /// Whether rows without text stay in the output.
+    pub keep_empty_text: bool,
+    /// What rows without text get.
+    pub empty_text_policy: EmptyTextPolicy,
+    /// Words below which a row counts as one without text.
+    pub min_tokens: usize,
+    /// Word features.
+    pub text_feats: TextFeatures,
+    /// Rows that must hold a term: a count from 1 up, below 1 a fraction.
+    pub tfidf_min_df: f64,
+    /// Rows that may hold a term: up to 1 a fraction, above it a count.
+    pub tfidf_max_df: f64,
+    /// Terms kept, the most frequent first.
+    pub tfidf_max_features: usize,
+    /// Width of the reduced features.
+    pub n_components: usize,
+    /// Whether URLs, e-mail addresses, phone numbers, mentions and hashtags become placeholders.
+    pub normalize_text: bool,
+    /// Number format of the forward pass.
+    pub dtype: DtypeChoice,
+}
+
+impl Parameters {
+    /// Reads and checks the parameters of a task.
+    ///
+    /// # Errors
+    /// `InvalidInput` with one detail for each field that is wrong.
+    pub fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
+        let mut fields = Fields::new(parameters);
+        let table: Option<Box<TableRef>> = fields.optional("source", "the table that the job was pinned to");
+        let input: Option<String> = fields.optional("input", "an S3 URI such as s3://bucket/key.csv");
+        let dataset_id = fields.optional::<Value>("dataset_id", "a name").and_then(|id| match id {
+            Value::String(id) => Some(id),
+            Value::Number(id) => Some(id.to_string()),
+            _ => {
+                fields.fault("dataset_id", "must be a string or a number");
+                None
+            }
+        });
+        // These two chose the table when the job was created; they come along because the job's input is passed on whole.
+        let _: Option<String> = fields.optional("table_key", "a string");
+        let _: Option<String> = fields.optional("source_ref", "a string");
+        let unit = 0.0..=1.0;
+        let read = Self {
+            source: source(table, input, &mut fields),
+            dataset_id,
+            text_col: text_columns(&mut fields),
+            model: fields.or("model", DEFAULT_MODEL.to_owned(), "a model's name or an s3:// prefix"),
+            max_length: fields.within("max_length", 128, &(3..=512)),
+            batch_tokens: fields.optional("batch_tokens", "an integer from 16 to 1048576"),
+            beto_mode: fields.or("beto_mode", BetoMode::Probs, "probs or simple"),
+            threshold: fields.within("threshold", 0.75, &unit),
+            margin: fields.within("margin", 0.15, &unit),
+            neu_min: fields.within("neu_min", 0.75, &unit),
+            keep_empty_text: fields.or("keep_empty_text", true, "true or false"),
+            empty_text_policy: fields.or("empty_text_policy", EmptyTextPolicy::Neutral, "neutral or zero"),
+            min_tokens: fields.within("min_tokens", 1, &(1..=512)),
+            text_feats: fields.or("text_feats", TextFeatures::None, "none or tfidf_lsa"),
+            tfidf_min_df: frequency("tfidf_min_df", 3.0, &mut fields),
+            tfidf_max_df: frequency("tfidf_max_df", 1.0, &mut fields),
+            tfidf_max_features: fields.within("tfidf_max_features", 20_000, &(1..=1_000_000)),
+            n_components: fields.within("n_components", 64, &(1..=1024)),
+            normalize_text: fields.or("normalize_text", true, "true or false"),
+            dtype: fields.or("dtype", DtypeChoice::Auto, "auto, fp32 or bf16"),
+        };
+        if read.batch_tokens.is_some_and(|tokens| !(16..=1_048_576).contains(&tokens)) {
+            fields.fault("batch_tokens", "must be an integer from 16 to 1048576");
+        }
+        if read.model.trim().is_empty() {
+            fields.fault("model", "must be a model's name or an s3:// prefix");
+        }
+        fields.finish()?;
+        Ok(read)
+    }
+
+    /// The stem of the output's file names.
+    #[must_use]
+    pub fn output_stem(&self) -> String {
+        let name = match (&self.dataset_id, &self.source) {
+            (Some(id), _) => id.as_str(),
+            (None, Source::Table(table)) => table.dataset_id.as_str(),
+            (None, Source::Input(uri)) => {
+                let file = uri.rsplit('/').next().unwrap_or_default();
+                file.rsplit_once('.').map_or(file, |(stem, _)| stem)
+            }
+        };
+        // A dataset's name becomes part of a file name and of an S3 key.
+        let safe: String =
+            name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
+        format!("{}_beto", safe.trim_start_matches('.'))
+    }
+}
+
+fn source(table: Option<Box<TableRef>>, input: Option<String>, fields: &mut Fields) -> Source {
+    match (table, input) {
+        (Some(table), None) => return Source::Table(table),
+        (None, Some(uri))
+            if uri.strip_prefix("s3://").is_some_and(|rest| rest.contains('/') && !rest.ends_with('/')) =>
+        {
+            return Source::Input(uri);
+        }
+        (None, Some(_)) => fields.fault("input", "must be an S3 URI such as s3://bucket/key.csv"),
+        (Some(_), Some(_)) => fields.fault("input", "must be left out when the job names a dataset"),
+        (None, None) => fields.fault("dataset_id", "must name a dataset, unless `input` gives the S3 URI of a file"),
+    }
+    Source::Input(String::new())
+}
+
+fn text_columns(fields: &mut Fields) -> Option<TextColumns> {
+    let columns = fields.optional("text_col", "a column's name or a list of names")?;
+    let wrong = match &columns {
+        TextColumns::One(name) => name.is_empty(),
+        TextColumns::Many(names) => names.is_empty() || names.iter().any(String::is_empty),
+    };
+    if wrong {
+        fields.fault("text_col", "must be a column's name or a list of names, none of them empty");
+    }
+    Some(columns)
+}
+
+fn frequency(name: &'static str, default: f64, fields: &mut Fields) -> f64 {
+    const RIGHT: &str = "a fraction above 0 and below 1, or a whole number of rows from 1 up";
+    let value: f64 = fields.or(name, default, RIGHT);
+    if value <= 0.0 || (1.0 < value && value.fract() != 0.0) {
+        fields.fault(name, format!("must be {RIGHT}"));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(parameters: &Value) -> Result<Parameters, SkillError> {
+        Parameters::read(parameters.as_object().unwrap())
+    }
+
+    fn faults(parameters: &Value) -> Vec<String> {
+        match read(parameters) {
+            Err(SkillError::InvalidInput { details, .. }) => details.into_iter().map(|d| d.field).collect(),
+            other => panic!("expected faults, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let read = read(&json!({"input": "s3://b/cursos 2024.csv"})).unwrap();
+
+        let applied = serde_json::to_value(&read).unwrap();
+        assert_eq!(
+            applied,
+            json!({
+                "dataset_id": null, "text_col": null, "model": DEFAULT_MODEL, "max_length": 128, "batch_tokens": null,
+                "beto_mode": "probs", "threshold": 0.75, "margin": 0.15, "neu_min": 0.75, "keep_empty_text": true,
+                "empty_text_policy": "neutral", "min_tokens": 1, "text_feats": "none", "tfidf_min_df": 3.0,
+                "tfidf_max_df": 1.0, "tfidf_max_features": 20000, "n_components": 64, "normalize_text": true,
+                "dtype": "auto"
+            })
+        );
+        assert_eq!(read.output_stem(), "cursos_2024_beto");
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let parameters = json!({
+            "input": "s3://b/k.csv", "max_length": 513, "threshold": "high", "margin": -0.1, "text_col": [],
+            "beto_mode": "fast", "batch_tokens": 1, "tfidf_min_df": 2.5, "colour": "red"
+        });
+
+        let mut found = faults(&parameters);
+
+        found.sort();
+        let expected =
+            ["batch_tokens", "beto_mode", "colour", "margin", "max_length", "text_col", "tfidf_min_df", "threshold"];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn exactly_one_source_is_asked_for() {
+        assert_eq!(faults(&json!({})), ["dataset_id"]);
+        assert_eq!(faults(&json!({"input": "/etc/passwd"})), ["input"]);
+        assert_eq!(faults(&json!({"input": "s3://bucket"})), ["input"]);
+    }
+
+    #[test]
+    fn a_fault_says_what_would_be_right() {
+        let Err(error) = read(&json!({"input": "s3://b/k", "max_length": 9000})) else { panic!("accepted") };
+
+        assert_eq!(error.to_string(), "max_length: must be an integer from 3 to 512");
+    }
+
+    #[test]
+    fn a_dataset_name_cannot_leave_the_folder() {
+        let read = read(&json!({"input": "s3://b/k", "dataset_id": "../../etc/passwd"})).unwrap();
+
+        assert_eq!(read.output_stem(), "_.._etc_passwd_beto");
+    }
+}

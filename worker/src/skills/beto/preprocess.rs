@@ -1,0 +1,328 @@
+//! `beto.preprocess` from a task to its result: load, preprocess, inference, features, write, upload.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use relevo_shared::{job::LogLevel, worker::Task};
+use relevo_tables::Description;
+use serde_json::{Value, json};
+use tch::Kind;
+
+use super::{
+    clean::Comment,
+    fault::torch_error,
+    features::WordFeatures,
+    grades,
+    inference::Inference,
+    meta::{Run, meta},
+    output::{self, Findings},
+    parameters::{DtypeChoice, Parameters, Source, TextFeatures},
+    table::{Rows, unreadable},
+    tokens::{BertTokenizer, Tokens},
+    verdict::{Acceptance, Verdict, on_nothing, on_text},
+};
+use crate::{
+    context::TaskContext,
+    device::Device,
+    models::{ModelFolder, ModelFolders},
+    skills::{Running, Skill, SkillError},
+};
+
+/// Sentiment of Spanish comments, row by row of a table.
+#[derive(Debug)]
+pub struct BetoPreprocess {
+    device: Device,
+    models: Arc<ModelFolders>,
+}
+
+impl BetoPreprocess {
+    /// The skill on a device, with models from `models`.
+    #[must_use]
+    pub const fn new(device: Device, models: Arc<ModelFolders>) -> Self {
+        Self { device, models }
+    }
+}
+
+impl Skill for BetoPreprocess {
+    fn name(&self) -> &str {
+        "beto.preprocess"
+    }
+
+    fn run<'a>(&'a self, task: &'a Task, context: &'a TaskContext) -> Running<'a> {
+        Box::pin(self.preprocess(task, context))
+    }
+
+    fn loaded_models(&self) -> Vec<String> {
+        self.device.loaded_models()
+    }
+}
+
+/// The stages, and how far the task is when each ends.
+const LOAD: (&str, f64) = ("load", 0.08);
+const PREPROCESS: (&str, f64) = ("preprocess", 0.12);
+const INFERENCE: (&str, f64) = ("inference", 0.88);
+const FEATURES: (&str, f64) = ("features", 0.93);
+const WRITE: (&str, f64) = ("write", 0.97);
+const UPLOAD: (&str, f64) = ("upload", 1.0);
+
+impl BetoPreprocess {
+    async fn preprocess(&self, task: &Task, context: &TaskContext) -> Result<Value, SkillError> {
+        let parameters = Arc::new(Parameters::read(&task.params)?);
+
+        let table = stage(context, LOAD, self.load(&parameters, context)).await?;
+        let Loaded { table, rows, folder, inference } = table;
+        tell_columns(&rows, context);
+
+        let began = Instant::now();
+        let (comments, tokens) = stage(context, PREPROCESS, prepare(&parameters, rows.texts.clone(), &folder)).await?;
+        let judged = stage(context, INFERENCE, judge(&parameters, &inference, &comments, &tokens, context)).await?;
+        let seconds = began.elapsed().as_secs_f64();
+
+        let (scores, grade_scale, beta) = score(&rows, &judged.verdicts);
+        let features = stage(context, FEATURES, self.word_features(&parameters, &comments, context)).await?;
+        let findings = Arc::new(Findings { comments, verdicts: judged.verdicts, scores, features });
+        let stem = parameters.output_stem();
+        let parquet = context.work_dir().join(format!("{stem}.parquet"));
+        let written =
+            stage(context, WRITE, write(table, Arc::clone(&findings), parameters.keep_empty_text, parquet.clone()))
+                .await?;
+
+        let run = Run {
+            requested: &task.params,
+            parameters: &parameters,
+            text_columns: &rows.text_columns,
+            grade_columns: grade_scale
+                .map_or_else(Vec::new, |_| rows.grades.iter().map(|(name, _)| name.as_str()).collect()),
+            grade_scale,
+            beta,
+            model: &folder,
+            device: self.device.name(),
+            dtype: inference.dtype(),
+            batch_tokens: inference.batch_tokens(),
+            truncated_rows: tokens.iter().flatten().filter(|row| row.truncated).count(),
+            label_agreement_fp32: judged.agreement,
+            seconds,
+            written_rows: written.rows,
+        };
+        let mut meta = meta(&run, &findings.comments, &findings.verdicts, findings.features.as_ref());
+        meta.insert("output_bytes".to_owned(), json!(written.bytes));
+        stage(context, UPLOAD, upload(&mut meta, &stem, parquet, findings.features.as_ref(), context)).await?;
+        Ok(Value::Object(meta))
+    }
+
+    /// Brings the table and the model here, and reads the texts.
+    async fn load(&self, parameters: &Arc<Parameters>, context: &TaskContext) -> Result<Loaded, SkillError> {
+        let folder = self.models.obtain(&parameters.model, context).await?;
+        let kind = match parameters.dtype {
+            DtypeChoice::Auto => self.device.usual_kind(),
+            DtypeChoice::Fp32 => Kind::Float,
+            DtypeChoice::Bf16 => Kind::BFloat16,
+        };
+        let inference = Inference::new(self.device.clone(), folder.clone(), kind, parameters.batch_tokens);
+        inference.load(parameters.max_length).await?;
+        let path = context.work_dir().join("source");
+        let (uri, format) = match &parameters.source {
+            Source::Table(table) => (&table.uri, Some(table.format)),
+            Source::Input(uri) => (uri, relevo_tables::sniff_format(None, Some(uri), &[])),
+        };
+        context.download(uri, &path).await?;
+        let parameters = Arc::clone(parameters);
+        let (table, rows) = off_the_clock(move || {
+            let description = match &parameters.source {
+                Source::Table(table) => Description::from(table.as_ref()),
+                Source::Input(_) => relevo_tables::describe(&path, format).map_err(unreadable)?,
+            };
+            let rows = Rows::read(&path, &description, parameters.text_col.as_ref())?;
+            Ok((Table { path, description }, rows))
+        })
+        .await?;
+        Ok(Loaded { table, rows, folder, inference })
+    }
+
+    async fn word_features(
+        &self,
+        parameters: &Arc<Parameters>,
+        comments: &[Comment],
+        context: &TaskContext,
+    ) -> Result<Option<WordFeatures>, SkillError> {
+        if parameters.text_feats == TextFeatures::None {
+            return Ok(None);
+        }
+        let texts: Vec<Option<String>> =
+            comments.iter().map(|comment| comment.has_text.then(|| comment.words.clone())).collect();
+        let asked = Arc::clone(parameters);
+        let features =
+            self.device.run(move |_| WordFeatures::fit(&texts, &asked)).await?.map_err(|error| torch_error(&error))?;
+        if features.width() < parameters.n_components {
+            let facts = json!({ "terms": features.terms(), "n_components": features.width() });
+            context.log(
+                LogLevel::Warning,
+                "the texts have fewer directions than components were asked for",
+                Some(facts),
+            );
+        }
+        Ok(Some(features))
+    }
+}
+
+struct Table {
+    path: PathBuf,
+    description: Description,
+}
+
+struct Loaded {
+    table: Table,
+    rows: Rows,
+    folder: ModelFolder,
+    inference: Inference,
+}
+
+struct Judged {
+    verdicts: Vec<Verdict>,
+    agreement: Option<f64>,
+}
+
+/// Runs one stage: tells when it begins and ends, and starts none when the task was cancelled.
+async fn stage<T>(
+    context: &TaskContext,
+    (name, ends_at): (&str, f64),
+    work: impl Future<Output = Result<T, SkillError>>,
+) -> Result<T, SkillError> {
+    if context.is_cancelled() {
+        return Err(SkillError::Cancelled);
+    }
+    context.stage_started(name);
+    let done = work.await?;
+    context.stage_completed(name);
+    context.progress(ends_at, format!("{name} done"));
+    Ok(done)
+}
+
+/// Work that would keep other tasks waiting if it ran among them.
+async fn off_the_clock<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SkillError> + Send + 'static,
+) -> Result<T, SkillError> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.unwrap_or_else(|_| Err(SkillError::Permanent("a part of the work ended without an answer".to_owned())))
+}
+
+fn tell_columns(rows: &Rows, context: &TaskContext) {
+    let grades: Vec<&str> = rows.grades.iter().map(|(name, _)| name.as_str()).collect();
+    let facts = json!({ "rows": rows.texts.len(), "text_columns": rows.text_columns, "grade_columns": grades });
+    context.log(LogLevel::Info, format!("read {} rows", rows.texts.len()), Some(facts));
+}
+
+/// Cleans all texts, and tokenises those that say something; a row without text has no tokens.
+async fn prepare(
+    parameters: &Arc<Parameters>,
+    texts: Vec<String>,
+    folder: &ModelFolder,
+) -> Result<(Vec<Comment>, Vec<Option<Arc<Tokens>>>), SkillError> {
+    let (asked, path) = (Arc::clone(parameters), folder.path.clone());
+    off_the_clock(move || {
+        let tokenizer = BertTokenizer::read(&path)?;
+        let comments: Vec<Comment> =
+            texts.into_iter().map(|text| Comment::new(text, asked.normalize_text, asked.min_tokens)).collect();
+        let speaking: Vec<&str> =
+            comments.iter().filter(|comment| comment.has_text).map(|comment| comment.clean.as_str()).collect();
+        let mut encoded = tokenizer.encode(&speaking, asked.max_length)?.into_iter();
+        let tokens =
+            comments.iter().map(|comment| if comment.has_text { encoded.next().map(Arc::new) } else { None }).collect();
+        Ok((comments, tokens))
+    })
+    .await
+}
+
+/// The verdict on every row.
+async fn judge(
+    parameters: &Parameters,
+    inference: &Inference,
+    comments: &[Comment],
+    tokens: &[Option<Arc<Tokens>>],
+    context: &TaskContext,
+) -> Result<Judged, SkillError> {
+    let rows: Vec<Arc<Tokens>> = tokens.iter().flatten().cloned().collect();
+    let total = rows.len();
+    let told = |done: usize, rate: f64| {
+        let part = done as f64 / total as f64;
+        context.stage_progress(INFERENCE.0, part);
+        context.progress(
+            PREPROCESS.1 + (INFERENCE.1 - PREPROCESS.1) * part,
+            format!("{done} of {total} rows, {rate:.0} rows/s"),
+        );
+        context.is_cancelled()
+    };
+    let logits = inference.run(&rows, told).await?;
+    let agreement = inference.agreement_with_fp32(&rows, &logits).await?;
+    if let Some(agreement) = agreement {
+        let message = format!("{:.1} % of the labels of a sample are the same in fp32", 100.0 * agreement);
+        context.log(
+            LogLevel::Info,
+            message,
+            Some(json!({ "dtype": inference.dtype(), "label_agreement_fp32": agreement })),
+        );
+    }
+    let acceptance = Acceptance::from(parameters);
+    let mut logits = logits.into_iter();
+    let verdicts = comments.iter().map(|comment| match comment.has_text.then(|| logits.next()).flatten() {
+        Some(logits) => on_text(logits, &acceptance),
+        None => on_nothing(parameters.empty_text_policy),
+    });
+    Ok(Judged { verdicts: verdicts.collect(), agreement })
+}
+
+type Scores = Vec<(Option<f64>, grades::Score)>;
+
+/// Base and score of every row, the scale of the grades, and beta; nothing where there are no grades.
+fn score(rows: &Rows, verdicts: &[Verdict]) -> (Option<Scores>, Option<f64>, Option<f64>) {
+    let Some(scale) = rows.highest_grade().and_then(grades::scale_of) else {
+        return (None, None, None);
+    };
+    let signals: Vec<f64> = verdicts.iter().map(|verdict| grades::signal(verdict.p, verdict.confidence)).collect();
+    let beta = grades::beta(&signals);
+    let scores = verdicts.iter().enumerate().map(|(row, verdict)| {
+        let base = grades::base(rows.grades_of(row), scale);
+        (base, grades::score(verdict.p, verdict.confidence, base, beta))
+    });
+    (Some(scores.collect()), Some(scale), Some(beta))
+}
+
+async fn write(
+    table: Table,
+    findings: Arc<Findings>,
+    keep_empty: bool,
+    to: PathBuf,
+) -> Result<relevo_tables::Written, SkillError> {
+    off_the_clock(move || output::write(&table.path, &table.description, &findings, keep_empty, &to)).await
+}
+
+/// Puts the files where clients find them, the meta object last: what it names is there when it is.
+async fn upload(
+    meta: &mut serde_json::Map<String, Value>,
+    stem: &str,
+    parquet: PathBuf,
+    features: Option<&WordFeatures>,
+    context: &TaskContext,
+) -> Result<(), SkillError> {
+    let not_kept =
+        |error: &dyn std::fmt::Display| SkillError::ResourceExhausted(format!("the output cannot be written: {error}"));
+    let put = async |path: &Path, name: String| {
+        let uri = context.job_file_uri(&name)?;
+        context.upload(path, &uri).await.map(|_| uri)
+    };
+    meta.insert("output_uri".to_owned(), json!(put(&parquet, format!("{stem}.parquet")).await?));
+    if let Some(features) = features {
+        let path = context.work_dir().join("vectorizer.safetensors");
+        features.save(&path).map_err(|error| not_kept(&error))?;
+        meta.insert("vectorizer_uri".to_owned(), json!(put(&path, format!("{stem}.vectorizer.safetensors")).await?));
+    }
+    let name = format!("{stem}.meta.json");
+    meta.insert("meta_uri".to_owned(), json!(context.job_file_uri(&name)?));
+    let path = context.work_dir().join(&name);
+    let text = serde_json::to_vec_pretty(meta).expect("a JSON object is JSON");
+    tokio::fs::write(&path, text).await.map_err(|error| not_kept(&error))?;
+    put(&path, name).await.map(drop)
+}

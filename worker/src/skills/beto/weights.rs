@@ -1,0 +1,124 @@
+//! Reads a model's tensors by name and shape, from safetensors or from PyTorch's own format.
+
+use std::{collections::HashMap, path::Path};
+
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, Kind, Tensor};
+
+use super::fault::ModelFault;
+
+/// Every tensor of a model folder, on the CPU, until it is taken.
+#[derive(Debug)]
+pub struct Weights {
+    tensors: HashMap<String, Tensor>,
+    device: Device,
+    kind: Kind,
+    taken: u64,
+}
+
+impl Weights {
+    /// Reads `model.safetensors`, else `pytorch_model.bin`. Tensors are handed out as `kind` on `device`.
+    ///
+    /// # Errors
+    /// When there is neither, or the file is damaged.
+    pub fn read(folder: &Path, device: Device, kind: Kind) -> Result<Self, ModelFault> {
+        let (safe, pickled) = (folder.join("model.safetensors"), folder.join("pytorch_model.bin"));
+        let named = if safe.is_file() {
+            read_safetensors(&safe)?
+        } else if pickled.is_file() {
+            // libtorch's own reader takes tensors only: nothing in the file is run.
+            Tensor::loadz_multi(&pickled).map_err(|e| ModelFault::file("pytorch_model.bin", first_line(&e)))?
+        } else {
+            return Err(ModelFault::NoWeights);
+        };
+        let tensors = named.into_iter().map(|(name, tensor)| (canonical(&name), tensor)).collect();
+        Ok(Self { tensors, device, kind, taken: 0 })
+    }
+
+    /// Takes out the tensor `name`, which must have the shape `expected`.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn take(&mut self, name: &str, expected: &[i64]) -> Result<Tensor, ModelFault> {
+        let missing = || ModelFault::MissingTensor { name: name.to_owned(), expected: expected.to_vec() };
+        let tensor = self.tensors.remove(name).ok_or_else(missing)?;
+        if tensor.size() != expected {
+            return Err(ModelFault::WrongShape {
+                name: name.to_owned(),
+                expected: expected.to_vec(),
+                found: tensor.size(),
+            });
+        }
+        let tensor = tensor.f_to_device(self.device)?.f_to_kind(self.kind)?;
+        self.taken += (tensor.numel() * self.kind.elt_size_in_bytes()) as u64;
+        Ok(tensor)
+    }
+
+    /// Memory of all the tensors taken so far, in bytes.
+    #[must_use]
+    pub const fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Takes `name.weight` and `name.bias` of a linear layer, `[out, in]` and `[out]`.
+    ///
+    /// # Errors
+    /// As [`Weights::take`].
+    pub fn linear(&mut self, name: &str, out: i64, input: i64) -> Result<(Tensor, Tensor), ModelFault> {
+        Ok((self.take(&format!("{name}.weight"), &[out, input])?, self.take(&format!("{name}.bias"), &[out])?))
+    }
+}
+
+/// One name for each tensor: the encoder's stand with or without `bert.`, and converted TensorFlow models call a layer
+/// norm's weight and bias `gamma` and `beta`.
+fn canonical(name: &str) -> String {
+    let name = name.strip_prefix("bert.").unwrap_or(name);
+    match name.rsplit_once('.') {
+        Some((stem, "gamma")) => format!("{stem}.weight"),
+        Some((stem, "beta")) => format!("{stem}.bias"),
+        _ => name.to_owned(),
+    }
+}
+
+fn read_safetensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelFault> {
+    let wrong = |reason: String| ModelFault::file("model.safetensors", reason);
+    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
+    let mut tensors = Vec::with_capacity(file.len());
+    for (name, view) in file.iter() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
+            Dtype::BF16 => Kind::BFloat16,
+            Dtype::F64 => Kind::Double,
+            // Position numbers; no weight is an integer.
+            Dtype::I64 => continue,
+            other => {
+                return Err(wrong(format!("the tensor {name} has the type {other:?}; must be a floating point type")));
+            }
+        };
+        let shape = view.shape().iter().map(|&n| i64::try_from(n)).collect::<Result<Vec<_>, _>>();
+        let shape = shape.map_err(|_| wrong(format!("the tensor {name} is too large")))?;
+        tensors.push((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?));
+    }
+    Ok(tensors)
+}
+
+/// libtorch appends a stack trace.
+fn first_line(error: &tch::TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_spellings_of_a_name_are_one() {
+        for name in ["bert.embeddings.LayerNorm.gamma", "embeddings.LayerNorm.gamma", "embeddings.LayerNorm.weight"] {
+            assert_eq!(canonical(name), "embeddings.LayerNorm.weight");
+        }
+        assert_eq!(canonical("bert.embeddings.LayerNorm.beta"), "embeddings.LayerNorm.bias");
+        assert_eq!(canonical("classifier.bias"), "classifier.bias");
+    }
+}
