@@ -176,12 +176,5 @@ impl Settings {
 }
 
 /// Settings that the environment may set by their own name.
-const KNOWN: &[&str] = &[
-    "listen",
-    "redis_url",
-    "partitions",
-    "blueprints",
-    "retention_days",
-    "max_body_bytes",
-    "max_upload_bytes",
-];
+const KNOWN: &[&str] =
+    &["listen", "redis_url", "partitions", "blueprints", "retention_days", "max_body_bytes", "max_upload_bytes"];

@@ -21,9 +21,8 @@ pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
     let broken = |name: &str| Error::Broken(id, format!("field {name}"));
     let mut text = |name: &str| fields.remove(name).filter(|value| !value.is_empty());
 
-    let state: JobState = text("state")
-        .and_then(|word| serde_json::from_value(word.into()).ok())
-        .ok_or_else(|| broken("state"))?;
+    let state: JobState =
+        text("state").and_then(|word| serde_json::from_value(word.into()).ok()).ok_or_else(|| broken("state"))?;
     let created_at = instant(text("created_at")).ok_or_else(|| broken("created_at"))?;
     let started_at = instant(text("started_at"));
     let ended_at = instant(text("ended_at"));
@@ -38,10 +37,7 @@ pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
         client: text("client").ok_or_else(|| broken("client"))?,
         initial_data: json(text("input")).ok_or_else(|| broken("input"))?,
         current_state: text("current"),
-        state_history: visits
-            .into_iter()
-            .map(|(state, at)| StateVisit { state, entered_at: rfc3339(at) })
-            .collect(),
+        state_history: visits.into_iter().map(|(state, at)| StateVisit { state, entered_at: rfc3339(at) }).collect(),
         progress: if state == JobState::Completed { 1.0 } else { reported.unwrap_or(0.0) },
         message: text("message"),
         stages: json(text("stages")).unwrap_or_default(),

@@ -33,7 +33,8 @@ pub(super) struct ApiClient {
 
 impl ApiClient {
     pub(super) fn new(connection: &Connection) -> Result<Self, Failure> {
-        let token = connection.client_token.clone().ok_or("no client token: set RELEVO_CLIENT_TOKEN or --client-token")?;
+        let token =
+            connection.client_token.clone().ok_or("no client token: set RELEVO_CLIENT_TOKEN or --client-token")?;
         let http = reqwest::Client::builder().connect_timeout(Duration::from_secs(5)).build()?;
         Ok(Self { http, base: connection.url.trim_end_matches('/').to_owned(), token })
     }

@@ -66,7 +66,11 @@ pub(super) async fn datasets(command: DatasetsCommand) -> Result<ExitCode, Failu
                 output::say(&serde_json::to_string(&table)?);
             } else {
                 let columns = table.columns.len();
-                output::say(&format!("{dataset}: {} rows, {columns} columns, commit {}", table.rows, &table.commit_id[..12]));
+                output::say(&format!(
+                    "{dataset}: {} rows, {columns} columns, commit {}",
+                    table.rows,
+                    &table.commit_id[..12]
+                ));
             }
         }
         DatasetsCommand::List { connection } => {

@@ -64,9 +64,9 @@ pub fn main() -> ExitCode {
     log_to_stderr();
     let result = match arguments.command {
         Command::Validate { files } => return validate::validate(&files),
-        Command::Serve { config, flags } => Settings::load(config, &flags)
-            .map_err(Failure::from)
-            .and_then(|settings| block_on(serve::serve(settings))),
+        Command::Serve { config, flags } => {
+            Settings::load(config, &flags).map_err(Failure::from).and_then(|settings| block_on(serve::serve(settings)))
+        }
         Command::Dev(arguments) => block_on(dev::dev(arguments)),
         Command::Submit(arguments) => block_on(submit::submit(arguments)),
         Command::Watch(arguments) => block_on(watch::watch(arguments)),
@@ -93,6 +93,6 @@ fn log_to_stderr() {
     if std::env::var("RELEVO_LOG_FORMAT").is_ok_and(|format| format == "json") {
         log.json().init();
     } else {
-        log.with_target(false).init();
+        log.with_target(false).with_ansi(output::is_watched()).init();
     }
 }

@@ -76,7 +76,7 @@ impl Dispatch {
         let deadline = Instant::now() + poll.wait;
         let _counted = Counted::new(self.metrics.waiting_polls());
         // Entered before the first claim: a task that comes between claim and wait is not missed.
-        let place = Place::enter(&self.waiting, queues, poll.candidate.clone());
+        let place = Place::enter(&self.waiting, queues, poll.candidate);
         loop {
             if let Some(seen) = place.may_have_tasks() {
                 let tasks = self.claim(&poll, place.queues()).await?;

@@ -63,7 +63,7 @@ impl Inside {
         queue.messages += 1;
         let asleep = queue.waiting.iter().filter_map(|place| Some((*place, self.places.get(place)?)));
         let asleep = asleep.filter(|(_, seat)| seat.woken_for.is_none());
-        if let Some(place) = choose(asleep.map(|(place, seat)| (place, seat.candidate.clone())))
+        if let Some(place) = choose(asleep.map(|(place, seat)| (place, seat.candidate)))
             && let Some(seat) = self.places.get_mut(&place)
         {
             seat.woken_for = Some(name.to_owned());

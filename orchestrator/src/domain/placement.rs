@@ -57,7 +57,10 @@ pub fn meets(profile: &Profile, requirements: &Requirements) -> bool {
     (!requirements.gpu || profile.gpu)
         && requirements.labels.iter().all(|label| profile.labels.contains(label))
         && requirements.models.iter().all(|model| profile.models.contains(model))
-        && requirements.at_least.iter().all(|(name, least)| profile.numbers.get(name).is_some_and(|has| *has >= least.0))
+        && requirements
+            .at_least
+            .iter()
+            .all(|(name, least)| profile.numbers.get(name).is_some_and(|has| *has >= least.0))
 }
 
 /// The queue for tasks of a skill with these requirements. Tasks that ask for the same share a queue, so that a worker
@@ -73,7 +76,7 @@ pub fn queue_name(skill: &SkillName, requirements: &Requirements) -> String {
 }
 
 /// A worker that waits for a task.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Candidate {
     /// How much of it is in use: running tasks over slots.
     pub load: f64,
@@ -100,7 +103,7 @@ mod tests {
 
     use super::*;
 
-    fn worker(resources: Value) -> Profile {
+    fn worker(resources: &Value) -> Profile {
         let registration =
             serde_json::from_value(json!({"worker_id": "w", "supported_skills": ["s"], "resources": resources}));
         Profile::of(&registration.unwrap())
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_number_must_be_reached() {
-        let worker = worker(json!({"gpu_info": {"model": "T4", "vram_gb": 16}, "cpu_cores": 8}));
+        let worker = worker(&json!({"gpu_info": {"model": "T4", "vram_gb": 16}, "cpu_cores": 8}));
 
         assert!(meets(&worker, &requirements(json!({"gpu": true, "vram_gb": 16}))));
         assert!(!meets(&worker, &requirements(json!({"vram_gb": 24}))));

@@ -46,9 +46,16 @@ impl Engine {
     }
 
     /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.
-    async fn pin_source(&self, blueprint: &Arc<Blueprint>, input: Option<&Map<String, Value>>) -> Result<Option<Value>> {
+    async fn pin_source(
+        &self,
+        blueprint: &Arc<Blueprint>,
+        input: Option<&Map<String, Value>>,
+    ) -> Result<Option<Value>> {
         let text = |name: &str| input.and_then(|input| input.get(name)).map(dataset_name);
-        let Some(id) = text("dataset_id").filter(|_| blueprint.input.pointer("/properties/dataset_id").is_some()) else { return Ok(None) };
+        let Some(id) = text("dataset_id").filter(|_| blueprint.input.pointer("/properties/dataset_id").is_some())
+        else {
+            return Ok(None);
+        };
         let table_key = text("table_key").unwrap_or_else(|| "primary".to_owned());
         let source_ref = text("source_ref").unwrap_or_else(|| "main".to_owned());
         let Some(dataset) = self.store.dataset(&id).await? else {
@@ -57,7 +64,10 @@ impl Engine {
         let Some(table) = dataset.table(&table_key, &source_ref) else {
             let mut known: Vec<&str> = dataset.heads.keys().map(String::as_str).collect();
             known.sort_unstable();
-            let reason = format!("dataset {id:?} has no table {table_key:?} at {source_ref:?}; its tables: {}", known.join(", "));
+            let reason = format!(
+                "dataset {id:?} has no table {table_key:?} at {source_ref:?}; its tables: {}",
+                known.join(", ")
+            );
             return Err(Error::invalid("initial_data.table_key", reason));
         };
         self.check_columns(blueprint, input, table)?;
@@ -73,7 +83,9 @@ impl Engine {
                 Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
                 _ => continue,
             };
-            if let Some(missing) = wanted.iter().find(|wanted| table.columns.iter().all(|column| column.name != **wanted)) {
+            if let Some(missing) =
+                wanted.iter().find(|wanted| table.columns.iter().all(|column| column.name != **wanted))
+            {
                 let reason = format!("the table has no column {missing:?}; its columns: {}", known());
                 return Err(Error::invalid(format!("initial_data.{name}"), reason));
             }

@@ -20,7 +20,6 @@ use crate::{
     store::{Completion, LeaseAnswer, LoadedJob, Standing, Store},
 };
 
-
 /// Moves jobs; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -109,11 +108,10 @@ impl Engine {
         let step = blueprint::resume(&blueprint, execution, event, &facts.borrow());
         let write = self.write_of(id, standing.revision, standing.priority, true, &step).await?;
         let state = write.state;
-        if self.store.advance_job(id, standing.revision, finished, &write).await? {
-            if state.is_terminal() {
-                self.metrics.job_ended(state, standing.now - standing.created_at);
-                info!(job = %id, client = %standing.client, blueprint = %blueprint.name, state = state.as_str(), "job ended");
-            }
+        let written = self.store.advance_job(id, standing.revision, finished, &write).await?;
+        if written && state.is_terminal() {
+            self.metrics.job_ended(state, standing.now - standing.created_at);
+            info!(job = %id, client = %standing.client, blueprint = %blueprint.name, state = state.as_str(), "job ended");
         }
         Ok(())
     }

@@ -78,9 +78,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 /// The field to blame. For an unknown or missing one the reason has its name, and the path that of its parent.
 fn field_name(path: &str, reason: &str) -> String {
     let parent = if path == "." { "" } else { path };
-    let named = ["unknown field `", "missing field `"]
-        .iter()
-        .find_map(|start| reason.strip_prefix(start)?.split('`').next());
+    let named =
+        ["unknown field `", "missing field `"].iter().find_map(|start| reason.strip_prefix(start)?.split('`').next());
     match (parent, named) {
         ("", None) => "body".to_owned(),
         ("", Some(name)) => name.to_owned(),

@@ -64,8 +64,7 @@ pub(super) async fn show(
 }
 
 fn view(dataset_id: String, record: &DatasetRecord) -> DatasetView {
-    let mut tables: Vec<TableRef> =
-        record.heads.keys().filter_map(|key| record.table(key, "main").cloned()).collect();
+    let mut tables: Vec<TableRef> = record.heads.keys().filter_map(|key| record.table(key, "main").cloned()).collect();
     tables.sort_by(|a, b| a.table_key.cmp(&b.table_key));
     let mut commits: Vec<CommitView> = record
         .commits

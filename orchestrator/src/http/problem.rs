@@ -88,6 +88,7 @@ pub(super) async fn no_method(method: Method, uri: Uri) -> Response {
 }
 
 /// A handler panicked: the client hears that something went wrong, the log hears what.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub(super) fn after_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     error!(panic = text.unwrap_or("unknown"), "a handler panicked");

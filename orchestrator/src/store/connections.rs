@@ -40,8 +40,7 @@ impl Connections {
             },
             ..PoolConfig::default()
         });
-        let pool =
-            config.create_pool(Some(Runtime::Tokio1)).map_err(|error| StoreError::Away(error.to_string()))?;
+        let pool = config.create_pool(Some(Runtime::Tokio1)).map_err(|error| StoreError::Away(error.to_string()))?;
         Ok(Self { client, pool, lanes: Default::default(), turn: AtomicUsize::new(0) })
     }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use relevo_shared::{JobId, SkillName, TaskId, job::JobState};
 use redis::Value;
+use relevo_shared::{JobId, SkillName, TaskId, job::JobState};
 
 use super::{
     Result, Store,
@@ -121,6 +121,9 @@ pub struct Finished {
     /// How it ended.
     pub outcome: Outcome,
 }
+
+/// An entry of a stream: its id, then its fields.
+type StreamEntry = (String, HashMap<String, String>);
 
 /// A job as it is kept, for a view.
 #[derive(Debug, Clone)]
@@ -293,7 +296,7 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn read_job(&self, id: JobId) -> Result<Option<JobRecord>> {
-        let (fields, events): (HashMap<String, String>, Vec<(String, HashMap<String, String>)>) = redis::pipe()
+        let (fields, events): (HashMap<String, String>, Vec<StreamEntry>) = redis::pipe()
             .cmd("HGETALL")
             .arg(self.keys.job(id))
             .cmd("XRANGE")

@@ -57,7 +57,6 @@ impl Keys {
         format!("relevo:worker:{worker}")
     }
 
-
     /// A pinned blueprint, by the hash of its text.
     pub(super) fn definition(hash: &str) -> String {
         format!("relevo:blueprint:{hash}")

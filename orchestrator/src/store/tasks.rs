@@ -195,10 +195,8 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<JobId>> {
-        let lost = Outcome::failed(
-            "States.HeartbeatTimeout",
-            "the worker was not heard of for as long as its lease lasts",
-        );
+        let lost =
+            Outcome::failed("States.HeartbeatTimeout", "the worker was not heard of for as long as its lease lasts");
         let overdue = Outcome::failed("States.Timeout", "the task ran longer than its TimeoutSeconds");
         let mut call = EXPIRE_LEASES.key(Keys::leases(partition));
         call.key(Keys::due(partition)).arg(Keys::prefix(partition)).arg(limit).arg(UNCONFIRMED_CLAIMS);

@@ -58,10 +58,8 @@ impl Store {
     /// # Errors
     /// When Redis is away, or the record cannot be read.
     pub async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRecord>> {
-        let text: Option<String> = redis::cmd("GET")
-            .arg(Keys::worker(id))
-            .query_async(&mut self.connections.get().await?)
-            .await?;
+        let text: Option<String> =
+            redis::cmd("GET").arg(Keys::worker(id)).query_async(&mut self.connections.get().await?).await?;
         text.map(|text| serde_json::from_str(&text).map_err(|error| corrupt(format!("worker {id}: {error}"))))
             .transpose()
     }

@@ -1,11 +1,6 @@
 //! A Redis of our own: a child process whose append-only file lies in the data folder.
 
-use std::{
-    io::ErrorKind,
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{io::ErrorKind, path::Path, process::Stdio, time::Duration};
 
 use tokio::{
     process::{Child, Command},
@@ -47,15 +42,13 @@ impl Redis {
             // A signal from the terminal goes to the whole group; Redis must outlive the last request.
             .process_group(0);
         die_with_parent(&mut command);
-        let child = command
-            .spawn()
-            .map_err(|error| match error.kind() {
-                ErrorKind::NotFound => Failure::from(
-                    "redis-server is not installed; run `sudo apt-get install redis-server` (Debian, Ubuntu) or \
+        let child = command.spawn().map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Failure::from(
+                "redis-server is not installed; run `sudo apt-get install redis-server` (Debian, Ubuntu) or \
                      `brew install redis` (macOS), then start again",
-                ),
-                _ => format!("cannot start redis-server: {error}").into(),
-            })?;
+            ),
+            _ => format!("cannot start redis-server: {error}").into(),
+        })?;
         let mut redis = Self { child, url: format!("unix://{}", socket.display()) };
         redis.wait_until_ready(&log).await?;
         Ok(redis)
@@ -82,7 +75,9 @@ impl Redis {
 
     /// Ends it and waits, so that the append-only file is complete.
     pub(super) async fn stop(mut self) {
-        if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
+        if let Some(pid) =
+            self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)
+        {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
         let _ = timeout(STOP_LIMIT, self.child.wait()).await;
@@ -90,7 +85,10 @@ impl Redis {
 }
 
 /// Makes the child end when this process is killed: a Redis that nobody knows of would go on writing to the folder.
-#[expect(unsafe_code, reason = "the closure runs between fork and exec and makes one system call, which is allowed there")]
+#[expect(
+    unsafe_code,
+    reason = "the closure runs between fork and exec and makes one system call, which is allowed there"
+)]
 fn die_with_parent(command: &mut Command) {
     // SAFETY: prctl is async-signal-safe, and nothing is allocated or locked.
     unsafe {

@@ -17,7 +17,8 @@ use crate::cli::Failure;
 /// Starts it on a free loopback port and says where.
 pub(super) async fn start(folder: &Path, tokens: &Tokens) -> Result<String, Failure> {
     fs::create_dir_all(folder)?;
-    let files = FileSystem::new(folder).map_err(|error| format!("cannot keep files in {}: {error:?}", folder.display()))?;
+    let files =
+        FileSystem::new(folder).map_err(|error| format!("cannot keep files in {}: {error:?}", folder.display()))?;
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(tokens.s3_access_key.clone(), tokens.s3_secret_key.clone()));
     let service = builder.build();
