@@ -55,6 +55,13 @@ def main():
             weight.add_(torch.randn_like(weight) * (0.3 if "LayerNorm" in name else 0.15))
     save_file({name: t.contiguous() for name, t in model.state_dict().items()}, FOLDER / "model.safetensors", {"format": "pt"})
     (FOLDER / "model.safetensors").chmod(0o644)
+    pickled = FOLDER.parent / "beto_pickled"
+    pickled.mkdir(exist_ok=True)
+    # As checkpoints are that were published before safetensors; halved, because it is here for its format.
+    state = model.state_dict()
+    for name in state:
+        state[name] = state[name].half()
+    torch.save(state, pickled / "pytorch_model.bin")
     (FOLDER / "config.json").write_text(json.dumps(config.to_dict(), indent=1, sort_keys=True) + "\n")
 
     tokenizer = BertTokenizer(str(FOLDER / "vocab.txt"), do_lower_case=False, strip_accents=False)

@@ -13,7 +13,7 @@ use tch::Kind;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use crate::{models::Shelf, skills::SkillError};
+use crate::{shelf::Shelf, skills::SkillError};
 
 /// The libtorch that `tch` was made for. Other pairs start and then give wrong answers.
 const LIBTORCH: [u8; 3] = [2, 11, 0];

@@ -23,6 +23,8 @@ mod reports;
 mod runner;
 pub mod secret;
 pub mod settings;
+#[cfg(feature = "torch")]
+pub mod shelf;
 pub mod skills;
 mod telling;
 mod work_folder;

@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 
 fn list_skills(config: Option<PathBuf>, given: &Given) -> Result<(), String> {
     let settings = SkillSettings::load(config, given).map_err(|fault| fault.to_string())?;
-    for name in skills::registry(&settings).names() {
+    let registry = skills::registry(&settings).map_err(|fault| fault.to_string())?;
+    for name in registry.names() {
         println!("{name}");
     }
     Ok(())
@@ -63,7 +64,7 @@ fn run(config: Option<PathBuf>, given: &Given) -> Result<(), String> {
     runtime.block_on(async {
         let shutdown = CancellationToken::new();
         tokio::spawn(obey_signals(shutdown.clone()));
-        let registry = skills::registry(&settings.skills);
+        let registry = skills::registry(&settings.skills).map_err(|fault| fault.to_string())?;
         worker::work(settings, registry, shutdown).await.map_err(|fault| fault.to_string())
     })
 }

@@ -1,11 +1,9 @@
-//! Finds the folders of models, and keeps loaded models within a memory budget.
+//! Finds the folders of models on this machine, in a hub's cache and in S3, and tells one content from another.
 
 use std::{
-    any::Any,
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::Read,
     path::{Path, PathBuf},
-    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -72,6 +70,23 @@ impl ModelFolders {
         });
         let hashed: std::io::Result<ModelFolder> = hashed.await.expect("hashing files does not panic");
         hashed.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))
+    }
+
+    /// Names of the models in the folders, sorted. Those in S3 are not among them.
+    #[must_use]
+    pub fn installed(&self) -> Vec<String> {
+        let mut names = BTreeSet::new();
+        for organisation in self.folders.iter().flat_map(|folder| children(folder)) {
+            if let Some(hub) = organisation.strip_prefix("models--") {
+                names.insert(hub.replacen("--", "/", 1));
+                continue;
+            }
+            names.insert(organisation.clone());
+            for folder in &self.folders {
+                names.extend(children(&folder.join(&organisation)).map(|model| format!("{organisation}/{model}")));
+            }
+        }
+        names.into_iter().filter(|name| self.find(name).is_ok()).collect()
     }
 
     fn find(&self, name: &str) -> Result<PathBuf, SkillError> {
@@ -156,6 +171,12 @@ fn hub_snapshot(folder: &Path, name: &str) -> Option<PathBuf> {
     snapshot.join("config.json").is_file().then_some(snapshot)
 }
 
+/// Names of what lies in a folder; nothing where there is no folder.
+fn children(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
 fn update_from(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
     let mut file = std::fs::File::open(path)?;
     let mut piece = vec![0; 1 << 20];
@@ -174,69 +195,6 @@ fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");
         text
     })
-}
-
-/// Loaded models, the least recently used given up first when memory runs short. Lives on the device's thread.
-#[derive(Debug)]
-pub struct Shelf {
-    budget: u64,
-    /// The last used first.
-    models: Vec<Loaded>,
-    /// The names, for other threads to see.
-    warm: Arc<Mutex<Vec<String>>>,
-}
-
-#[derive(Debug)]
-struct Loaded {
-    key: String,
-    name: String,
-    bytes: u64,
-    model: Rc<dyn Any>,
-}
-
-impl Shelf {
-    /// An empty shelf for `budget` bytes, which keeps the list of names in `warm` up to date.
-    #[must_use]
-    pub fn new(budget: u64, warm: Arc<Mutex<Vec<String>>>) -> Self {
-        Self { budget, models: Vec::new(), warm }
-    }
-
-    /// The model `key`, loaded now if it is not on the shelf. `load` gives the model and the bytes that it takes. The
-    /// newest model stays even when it alone is over the budget.
-    ///
-    /// # Errors
-    /// What `load` fails with.
-    pub fn get<M: 'static, E>(
-        &mut self,
-        key: &str,
-        name: &str,
-        load: impl FnOnce() -> Result<(M, u64), E>,
-    ) -> Result<Rc<M>, E> {
-        let place = self.models.iter().position(|loaded| loaded.key == key);
-        let kept = place.map(|place| self.models.remove(place));
-        let (loaded, model) =
-            match kept.and_then(|loaded| Some((Rc::clone(&loaded.model).downcast::<M>().ok()?, loaded))) {
-                Some((model, loaded)) => (loaded, model),
-                None => {
-                    let (model, bytes) = load()?;
-                    let model = Rc::new(model);
-                    let shared: Rc<dyn Any> = Rc::clone(&model) as _;
-                    (Loaded { key: key.to_owned(), name: name.to_owned(), bytes, model: shared }, model)
-                }
-            };
-        self.models.insert(0, loaded);
-        while 1 < self.models.len() && self.budget < self.models.iter().map(|loaded| loaded.bytes).sum() {
-            self.models.pop();
-        }
-        let mut names: Vec<String> = Vec::new();
-        for loaded in &self.models {
-            if !names.contains(&loaded.name) {
-                names.push(loaded.name.clone());
-            }
-        }
-        *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = names;
-        Ok(model)
-    }
 }
 
 #[cfg(test)]
@@ -266,6 +224,7 @@ mod tests {
 
         assert_eq!(folders.find("org/plain"), Ok(root.path().join("org/plain")));
         assert_eq!(folders.find("org/hub"), Ok(hub.join("snapshots/abc")));
+        assert_eq!(folders.installed(), ["org/hub", "org/plain"]);
     }
 
     #[test]
@@ -304,37 +263,5 @@ mod tests {
 
         assert_eq!(a, b);
         assert_ne!(a, hash("b"));
-    }
-
-    #[test]
-    fn the_least_recently_used_model_goes_first() {
-        let warm = Arc::<Mutex<Vec<String>>>::default();
-        let mut shelf = Shelf::new(10, Arc::clone(&warm));
-        let mut get = |name: &str| {
-            let mut loads = 0;
-            let load = || {
-                loads += 1;
-                Ok::<_, SkillError>((name.to_owned(), 4))
-            };
-            shelf.get(name, name, load).unwrap();
-            loads
-        };
-
-        let loads = [get("a"), get("b"), get("a"), get("c"), get("a"), get("b")];
-
-        assert_eq!(loads, [1, 1, 0, 1, 0, 1]);
-        assert_eq!(*warm.lock().unwrap(), ["b", "a"]);
-    }
-
-    #[test]
-    fn a_model_over_the_budget_is_kept_alone() {
-        let mut shelf = Shelf::new(10, Arc::default());
-        let mut get = |name: &str, bytes| shelf.get(name, name, || Ok::<_, SkillError>(((), bytes))).map(|_| ());
-
-        get("small", 4).unwrap();
-        get("huge", 99).unwrap();
-
-        assert_eq!(shelf.models.len(), 1);
-        assert_eq!(shelf.models[0].name, "huge");
     }
 }

@@ -14,7 +14,7 @@ use relevo_worker::{
 use serde_json::json;
 
 fn registry() -> Registry {
-    let mut registry = relevo_worker::skills::registry(&SkillSettings::default());
+    let mut registry = relevo_worker::skills::registry(&SkillSettings::default()).unwrap();
     registry.add(Trip);
     registry.add(Chatter);
     registry

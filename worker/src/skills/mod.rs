@@ -13,7 +13,7 @@ use std::{future::Future, pin::Pin};
 use relevo_shared::{problem::Detail, worker::Task};
 use serde_json::Value;
 
-pub use self::registry::{Registry, registry};
+pub use self::registry::{Registry, RegistryError, registry};
 use crate::context::TaskContext;
 
 /// The answer that a skill is working on.

@@ -11,9 +11,27 @@ use relevo_shared::{
     worker::{GpuInfo, InstalledModel},
 };
 
-use crate::settings::SkillSettings;
-
 use super::{Skill, echo::Echo, sleep::Sleep};
+use crate::settings::SkillSettings;
+#[cfg(feature = "torch")]
+use crate::{
+    device::{Device, DeviceError, DeviceSettings},
+    models::ModelFolders,
+    skills::beto::BetoPreprocess,
+};
+
+/// Memory for loaded models: several of BERT-base's size in fp32, 440 MB each.
+#[cfg(feature = "torch")]
+const MODEL_BYTES: u64 = 4 << 30;
+
+/// The skills cannot be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// libtorch cannot be used.
+    #[cfg(feature = "torch")]
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+}
 
 /// The skills, and the facts about device and models that go into the registration.
 #[derive(Default)]
@@ -26,12 +44,32 @@ pub struct Registry {
 }
 
 /// Every skill of this build.
-#[must_use]
-pub fn registry(_settings: &SkillSettings) -> Registry {
+///
+/// # Errors
+/// libtorch was built in, and cannot be used.
+pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.add(Echo);
     registry.add(Sleep);
-    registry
+    add_torch(&mut registry, settings)?;
+    Ok(registry)
+}
+
+/// Adds the skills that run on libtorch.
+#[cfg(feature = "torch")]
+fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), RegistryError> {
+    let device = Device::start(&DeviceSettings { torch_cuda: settings.torch_cuda.clone(), model_bytes: MODEL_BYTES })?;
+    let downloads = std::env::temp_dir().join("relevo-models");
+    let models = Arc::new(ModelFolders::new(settings.models.clone(), downloads));
+    let installed = models.installed().into_iter();
+    registry.installed_models.extend(installed.map(|name| InstalledModel { name, version: None }));
+    registry.add(BetoPreprocess::new(device, models));
+    Ok(())
+}
+
+#[cfg(not(feature = "torch"))]
+const fn add_torch(_: &mut Registry, _: &SkillSettings) -> Result<(), RegistryError> {
+    Ok(())
 }
 
 impl Registry {

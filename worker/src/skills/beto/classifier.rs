@@ -179,6 +179,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pickled_checkpoint_holds_the_same_model() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::copy(golden_folder().join("config.json"), folder.path().join("config.json")).unwrap();
+        let pickled = golden_folder().join("../beto_pickled/pytorch_model.bin");
+        std::fs::copy(pickled, folder.path().join("pytorch_model.bin")).unwrap();
+        let halved = altered(
+            |tensors| tensors.values_mut().for_each(|tensor| *tensor = tensor.to_kind(Kind::Half)),
+            |config| config,
+        );
+
+        assert_eq!(answers(folder.path()), answers(halved.path()));
+    }
+
+    #[test]
     fn classes_follow_the_names_in_the_config() {
         let turned = altered(
             |_| {},

@@ -47,19 +47,25 @@ impl Fields {
         self.optional(name, right).unwrap_or(default)
     }
 
+    /// A number within a range, which may be absent.
+    pub(super) fn optional_within<T>(&mut self, name: &'static str, range: &RangeInclusive<T>) -> Option<T>
+    where
+        T: DeserializeOwned + PartialOrd + std::fmt::Display + Kind,
+    {
+        let right = format!("{} from {} to {}", T::KIND, range.start(), range.end());
+        let value = self.optional(name, &right)?;
+        if !range.contains(&value) {
+            self.fault(name, format!("must be {right}"));
+        }
+        Some(value)
+    }
+
     /// A number within a range, with a default.
     pub(super) fn within<T>(&mut self, name: &'static str, default: T, range: &RangeInclusive<T>) -> T
     where
-        T: DeserializeOwned + PartialOrd + std::fmt::Display + Copy + Kind,
+        T: DeserializeOwned + PartialOrd + std::fmt::Display + Kind,
     {
-        let right = format!("{} from {} to {}", T::KIND, range.start(), range.end());
-        let value = self.or(name, default, &right);
-        if range.contains(&value) {
-            value
-        } else {
-            self.fault(name, format!("must be {right}"));
-            default
-        }
+        self.optional_within(name, range).unwrap_or(default)
     }
 
     /// Ends reading: whatever is left over is unknown.

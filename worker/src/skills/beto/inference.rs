@@ -49,20 +49,13 @@ impl Inference {
         }
     }
 
-    /// Loads the model, so that a fault in its folder shows before any row is read.
+    /// Loads the model, so that a fault in its folder shows before any row is read, and gives the longest row that it reads,
+    /// in tokens.
     ///
     /// # Errors
-    /// When the folder does not hold a sentiment model that fits the device; `InvalidInput` when the model reads no rows of
-    /// `max_length` tokens.
-    pub async fn load(&self, max_length: usize) -> Result<(), SkillError> {
-        let longest = self.on_model(|model| Ok(model.longest_row())).await?;
-        if longest < max_length {
-            return Err(SkillError::invalid(
-                "max_length",
-                format!("must be at most {longest}, the longest row that this model reads"),
-            ));
-        }
-        Ok(())
+    /// When the folder does not hold a sentiment model that fits the device.
+    pub async fn load(&self) -> Result<usize, SkillError> {
+        self.on_model(|model| Ok(model.longest_row())).await
     }
 
     /// Logits of each row, negative, neutral, positive, in the order of the rows. `told` hears after each batch how many

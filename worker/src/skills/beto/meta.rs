@@ -33,6 +33,8 @@ pub struct Run<'a> {
     pub device: &'static str,
     /// `fp32` or `bf16`.
     pub dtype: &'static str,
+    /// Tokens per row.
+    pub max_length: usize,
     /// Tokens per batch.
     pub batch_tokens: usize,
     /// Rows whose text was longer than `max_length`.
@@ -101,6 +103,7 @@ pub fn meta(
 fn applied(run: &Run<'_>, features: Option<&WordFeatures>) -> Value {
     let mut applied = serde_json::to_value(run.parameters).expect("parameters are plain data");
     applied["text_col"] = json!(run.text_columns);
+    applied["max_length"] = json!(run.max_length);
     applied["batch_tokens"] = json!(run.batch_tokens);
     applied["dtype"] = json!(run.dtype);
     if let Some(features) = features {

@@ -2,6 +2,7 @@
 
 pub mod batches;
 pub mod bert;
+pub mod checkpoint;
 pub mod classifier;
 pub mod clean;
 pub mod columns;

@@ -84,8 +84,8 @@ pub struct Parameters {
     pub text_col: Option<TextColumns>,
     /// Model name or `s3://` prefix.
     pub model: String,
-    /// Tokens per row, special tokens included, 3 to 512.
-    pub max_length: usize,
+    /// Tokens per row, special tokens included, 3 to 512; when absent 128, or fewer where the model reads no more.
+    pub max_length: Option<usize>,
     /// Tokens per batch, padding included; by device when absent.
     pub batch_tokens: Option<usize>,
     /// The acceptance rule.
@@ -144,8 +144,8 @@ impl Parameters {
             dataset_id,
             text_col: text_columns(&mut fields),
             model: fields.or("model", DEFAULT_MODEL.to_owned(), "a model's name or an s3:// prefix"),
-            max_length: fields.within("max_length", 128, &(3..=512)),
-            batch_tokens: fields.optional("batch_tokens", "an integer from 16 to 1048576"),
+            max_length: fields.optional_within("max_length", &(3..=512)),
+            batch_tokens: fields.optional_within("batch_tokens", &(16..=1_048_576)),
             beto_mode: fields.or("beto_mode", BetoMode::Probs, "probs or simple"),
             threshold: fields.within("threshold", 0.75, &unit),
             margin: fields.within("margin", 0.15, &unit),
@@ -161,9 +161,6 @@ impl Parameters {
             normalize_text: fields.or("normalize_text", true, "true or false"),
             dtype: fields.or("dtype", DtypeChoice::Auto, "auto, fp32 or bf16"),
         };
-        if read.batch_tokens.is_some_and(|tokens| !(16..=1_048_576).contains(&tokens)) {
-            fields.fault("batch_tokens", "must be an integer from 16 to 1048576");
-        }
         if read.model.trim().is_empty() {
             fields.fault("model", "must be a model's name or an s3:// prefix");
         }
@@ -250,7 +247,7 @@ mod tests {
         assert_eq!(
             applied,
             json!({
-                "dataset_id": null, "text_col": null, "model": DEFAULT_MODEL, "max_length": 128, "batch_tokens": null,
+                "dataset_id": null, "text_col": null, "model": DEFAULT_MODEL, "max_length": null, "batch_tokens": null,
                 "beto_mode": "probs", "threshold": 0.75, "margin": 0.15, "neu_min": 0.75, "keep_empty_text": true,
                 "empty_text_policy": "neutral", "min_tokens": 1, "text_feats": "none", "tfidf_min_df": 3.0,
                 "tfidf_max_df": 1.0, "tfidf_max_features": 20000, "n_components": 64, "normalize_text": true,

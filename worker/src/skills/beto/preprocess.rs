@@ -60,6 +60,9 @@ impl Skill for BetoPreprocess {
     }
 }
 
+/// Tokens per row when no length is asked for.
+const USUAL_LENGTH: usize = 128;
+
 /// The stages, and how far the task is when each ends.
 const LOAD: (&str, f64) = ("load", 0.08);
 const PREPROCESS: (&str, f64) = ("preprocess", 0.12);
@@ -72,14 +75,16 @@ impl BetoPreprocess {
     async fn preprocess(&self, task: &Task, context: &TaskContext) -> Result<Value, SkillError> {
         let parameters = Arc::new(Parameters::read(&task.params)?);
 
-        let table = stage(context, LOAD, self.load(&parameters, context)).await?;
-        let Loaded { table, rows, folder, inference } = table;
+        let loaded = stage(context, LOAD, self.load(&parameters, context)).await?;
+        let Loaded { table, mut rows, folder, inference, max_length } = loaded;
         tell_columns(&rows, context);
 
         let began = Instant::now();
-        let (comments, tokens) = stage(context, PREPROCESS, prepare(&parameters, rows.texts.clone(), &folder)).await?;
+        let texts = std::mem::take(&mut rows.texts);
+        let prepared = prepare(Arc::clone(&parameters), texts, folder.path.clone(), max_length);
+        let (comments, tokens) = stage(context, PREPROCESS, prepared).await?;
         let judged = stage(context, INFERENCE, judge(&parameters, &inference, &comments, &tokens, context)).await?;
-        let seconds = began.elapsed().as_secs_f64();
+        let seconds = judged.ended.duration_since(began).as_secs_f64();
 
         let (scores, grade_scale, beta) = score(&rows, &judged.verdicts);
         let features = stage(context, FEATURES, self.word_features(&parameters, &comments, context)).await?;
@@ -101,6 +106,7 @@ impl BetoPreprocess {
             model: &folder,
             device: self.device.name(),
             dtype: inference.dtype(),
+            max_length,
             batch_tokens: inference.batch_tokens(),
             truncated_rows: tokens.iter().flatten().filter(|row| row.truncated).count(),
             label_agreement_fp32: judged.agreement,
@@ -122,7 +128,7 @@ impl BetoPreprocess {
             DtypeChoice::Bf16 => Kind::BFloat16,
         };
         let inference = Inference::new(self.device.clone(), folder.clone(), kind, parameters.batch_tokens);
-        inference.load(parameters.max_length).await?;
+        let max_length = row_length(parameters.max_length, inference.load().await?)?;
         let path = context.work_dir().join("source");
         let (uri, format) = match &parameters.source {
             Source::Table(table) => (&table.uri, Some(table.format)),
@@ -139,7 +145,7 @@ impl BetoPreprocess {
             Ok((Table { path, description }, rows))
         })
         .await?;
-        Ok(Loaded { table, rows, folder, inference })
+        Ok(Loaded { table, rows, folder, inference, max_length })
     }
 
     async fn word_features(
@@ -178,10 +184,13 @@ struct Loaded {
     rows: Rows,
     folder: ModelFolder,
     inference: Inference,
+    max_length: usize,
 }
 
 struct Judged {
     verdicts: Vec<Verdict>,
+    /// When the last row was judged; the comparison with another number format comes after it.
+    ended: Instant,
     agreement: Option<f64>,
 }
 
@@ -201,6 +210,18 @@ async fn stage<T>(
     Ok(done)
 }
 
+/// Tokens per row: what was asked for, if the model reads that many; else what it reads, up to the usual length.
+fn row_length(asked: Option<usize>, longest: usize) -> Result<usize, SkillError> {
+    match asked {
+        Some(asked) if longest < asked => {
+            let reason = format!("must be at most {longest}, the longest row that this model reads");
+            Err(SkillError::invalid("max_length", reason))
+        }
+        Some(asked) => Ok(asked),
+        None => Ok(USUAL_LENGTH.min(longest)),
+    }
+}
+
 /// Work that would keep other tasks waiting if it ran among them.
 async fn off_the_clock<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SkillError> + Send + 'static,
@@ -217,18 +238,18 @@ fn tell_columns(rows: &Rows, context: &TaskContext) {
 
 /// Cleans all texts, and tokenises those that say something; a row without text has no tokens.
 async fn prepare(
-    parameters: &Arc<Parameters>,
+    asked: Arc<Parameters>,
     texts: Vec<String>,
-    folder: &ModelFolder,
+    model: PathBuf,
+    max_length: usize,
 ) -> Result<(Vec<Comment>, Vec<Option<Arc<Tokens>>>), SkillError> {
-    let (asked, path) = (Arc::clone(parameters), folder.path.clone());
     off_the_clock(move || {
-        let tokenizer = BertTokenizer::read(&path)?;
+        let tokenizer = BertTokenizer::read(&model)?;
         let comments: Vec<Comment> =
             texts.into_iter().map(|text| Comment::new(text, asked.normalize_text, asked.min_tokens)).collect();
         let speaking: Vec<&str> =
             comments.iter().filter(|comment| comment.has_text).map(|comment| comment.clean.as_str()).collect();
-        let mut encoded = tokenizer.encode(&speaking, asked.max_length)?.into_iter();
+        let mut encoded = tokenizer.encode(&speaking, max_length)?.into_iter();
         let tokens =
             comments.iter().map(|comment| if comment.has_text { encoded.next().map(Arc::new) } else { None }).collect();
         Ok((comments, tokens))
@@ -256,6 +277,7 @@ async fn judge(
         context.is_cancelled()
     };
     let logits = inference.run(&rows, told).await?;
+    let ended = Instant::now();
     let agreement = inference.agreement_with_fp32(&rows, &logits).await?;
     if let Some(agreement) = agreement {
         let message = format!("{:.1} % of the labels of a sample are the same in fp32", 100.0 * agreement);
@@ -271,7 +293,7 @@ async fn judge(
         Some(logits) => on_text(logits, &acceptance),
         None => on_nothing(parameters.empty_text_policy),
     });
-    Ok(Judged { verdicts: verdicts.collect(), agreement })
+    Ok(Judged { verdicts: verdicts.collect(), ended, agreement })
 }
 
 type Scores = Vec<(Option<f64>, grades::Score)>;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path};
 use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
-use super::fault::ModelFault;
+use super::{checkpoint, fault::ModelFault};
 
 /// Every tensor of a model folder, on the CPU, until it is taken.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ impl Weights {
         let named = if safe.is_file() {
             read_safetensors(&safe)?
         } else if pickled.is_file() {
-            // libtorch's own reader takes tensors only: nothing in the file is run.
-            Tensor::loadz_multi(&pickled).map_err(|e| ModelFault::file("pytorch_model.bin", first_line(&e)))?
+            checkpoint::read(&pickled).map_err(|reason| ModelFault::file("pytorch_model.bin", reason))?
         } else {
             return Err(ModelFault::NoWeights);
         };
@@ -102,11 +101,6 @@ fn read_safetensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelFault> {
         tensors.push((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?));
     }
     Ok(tensors)
-}
-
-/// libtorch appends a stack trace.
-fn first_line(error: &tch::TchError) -> String {
-    error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
