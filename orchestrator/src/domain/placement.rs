@@ -57,7 +57,10 @@ pub fn meets(profile: &Profile, requirements: &Requirements) -> bool {
     (!requirements.gpu || profile.gpu)
         && requirements.labels.iter().all(|label| profile.labels.contains(label))
         && requirements.models.iter().all(|model| profile.models.contains(model))
-        && requirements.at_least.iter().all(|(name, least)| profile.numbers.get(name).is_some_and(|has| *has >= least.0))
+        && requirements
+            .at_least
+            .iter()
+            .all(|(name, least)| profile.numbers.get(name).is_some_and(|has| *has >= least.0))
 }
 
 /// The queue for tasks of a skill with these requirements. Tasks that ask for the same share a queue, so that a worker

@@ -45,7 +45,9 @@ pub enum Verdict {
 #[must_use]
 pub fn verdict(result: TaskResult) -> Verdict {
     Verdict::Ended(match result.status.as_str() {
-        "success" => Outcome::Succeeded { output: result.data.unwrap_or_else(|| Value::Object(serde_json::Map::new())) },
+        "success" => {
+            Outcome::Succeeded { output: result.data.unwrap_or_else(|| Value::Object(serde_json::Map::new())) }
+        }
         "released" => return Verdict::Released,
         "failure" => match result.error {
             None => Outcome::failed("Worker.Permanent", "the worker gave no reason"),
@@ -57,10 +59,9 @@ pub fn verdict(result: TaskResult) -> Verdict {
         },
         // Had the job been cancelled, its lease would be gone and this result refused before anyone reads it.
         "cancelled" => Outcome::failed("Worker.Transient", "the worker stopped the task before its end"),
-        word => Outcome::failed(
-            format!("Outcome.{word}"),
-            result.data.map_or_else(String::new, |data| data.to_string()),
-        ),
+        word => {
+            Outcome::failed(format!("Outcome.{word}"), result.data.map_or_else(String::new, |data| data.to_string()))
+        }
     })
 }
 
