@@ -74,8 +74,9 @@ pub fn by_default(error: &str, retries: Option<u32>, random: f64) -> Verdict {
         },
         "Worker.InvalidInput" => Verdict::Fail,
         "States.Timeout" | "States.TaskFailed" => Verdict::Quarantine,
-        // The machine itself could not go on, or the worker gave an outcome that no state expects.
-        _ if error.starts_with("States.") || error.starts_with("Outcome.") => Verdict::Fail,
+        // The machine itself could not go on.
+        _ if error.starts_with("States.") => Verdict::Fail,
+        // Also an outcome that no state expects: the blueprint is at fault, so nothing is thrown away.
         _ => Verdict::Quarantine,
     }
 }
@@ -126,9 +127,9 @@ mod tests {
 
         assert_eq!(told("Worker.InvalidInput"), Verdict::Fail);
         assert_eq!(told("States.ParameterPathFailure"), Verdict::Fail);
-        assert_eq!(told("Outcome.needs_review"), Verdict::Fail);
         assert_eq!(told("Worker.Permanent"), Verdict::Quarantine);
         assert_eq!(told("States.Timeout"), Verdict::Quarantine);
+        assert_eq!(told("Outcome.needs_review"), Verdict::Quarantine);
         assert_eq!(told("SomethingElse"), Verdict::Quarantine);
     }
 }

@@ -272,6 +272,27 @@ fn a_schema_or_default_that_cannot_work_is_a_fault() {
     assert!(with(&format!("{n}, defaults: {{k: 1}}"))[0].contains("defaults.k: unknown field"));
 }
 
+#[test]
+fn blueprints_in_the_documentation_are_sound() {
+    let pages = [
+        include_str!("../../../../README.md"),
+        include_str!("../../../../docs/guides/first-job.md"),
+        include_str!("../../../../docs/guides/blueprints.md"),
+    ];
+
+    for page in pages {
+        let mut found = 0;
+        for block in page.split("```yaml\n").skip(1) {
+            let text = block.split("```").next().unwrap_or_default();
+            if text.contains("\ndefinition:") {
+                found += 1;
+                assert_eq!(faults(text), [""; 0], "{text}");
+            }
+        }
+        assert!(found > 0, "{page}");
+    }
+}
+
 const SHIPPED: [&str; 3] = [
     include_str!("../../../../blueprints/echo.yaml"),
     include_str!("../../../../blueprints/sleep.yaml"),
