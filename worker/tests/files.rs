@@ -100,17 +100,6 @@ async fn a_missing_object_is_invalid_input_that_names_it_and_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn a_missing_bucket_is_invalid_input_too() {
-    let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
-    let from = folder.path().join("from");
-    write(&from, 10);
-
-    let fault = files(s3.address, "secret").upload(&from, "s3://other/x", &StopSignal::default()).await.unwrap_err();
-
-    assert_eq!((fault.code(), fault.to_string().as_str()), ("INVALID_INPUT", "s3://other/x does not exist"));
-}
-
-#[tokio::test]
 async fn wrong_keys_are_permanent() {
     let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
     let from = folder.path().join("from");

@@ -28,6 +28,9 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+/// A result that holds this word is refused.
+pub(crate) const INDIGESTIBLE: &str = "indigestible";
+
 /// What the orchestrator was told, in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
@@ -120,6 +123,7 @@ pub(crate) struct Worker {
 }
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Line {
     #[command(flatten)]
     given: Given,
@@ -199,6 +203,9 @@ async fn results(State(app): App, body: Bytes) -> Response {
     }
     if let Some(fault) = fault(&app.result_faults) {
         return fault;
+    }
+    if body.windows(INDIGESTIBLE.len()).any(|part| part == INDIGESTIBLE.as_bytes()) {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "too much").into_response();
     }
     let batch: ResultBatch = serde_json::from_slice(&body).unwrap();
     let replies: Vec<_> = batch.results.iter().map(|result| json!({ "status": format!("result_accepted_{}", result.status) })).collect();
