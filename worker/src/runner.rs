@@ -91,7 +91,8 @@ impl Runner {
             runtime: Handle::current(),
         };
         let folder = self.folders.for_task(&format!("{}-{}", task.task_id, task.attempt));
-        let context = TaskContext::new(&task, stop, Some(route), folder, Arc::clone(&self.files), tracing::Span::current());
+        let context =
+            TaskContext::new(&task, stop, Some(route), folder, Arc::clone(&self.files), tracing::Span::current());
 
         let ending = self.ending(&task, &context).await;
         let failed = matches!(ending, Ending::Answered(Err(_)) | Ending::Panicked(_));
@@ -162,7 +163,9 @@ fn until(deadline: i64, now: SystemTime) -> Duration {
 fn tell(outcome: Option<&Outcome>, took: Duration) {
     match outcome {
         None => info!(?took, "stopped: the lease is lost"),
-        Some(Outcome { status, error: Some(error), .. }) => warn!(?took, code = error.code, reason = error.message, "{status}"),
+        Some(Outcome { status, error: Some(error), .. }) => {
+            warn!(?took, code = error.code, reason = error.message, "{status}")
+        }
         Some(Outcome { status, .. }) if took >= NOTEWORTHY => info!(?took, "{status}"),
         Some(Outcome { status, .. }) => debug!(?took, "{status}"),
     }

@@ -93,7 +93,8 @@ async fn a_missing_object_is_invalid_input_that_names_it_and_leaves_no_file() {
     let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
     let to = folder.path().join("to");
 
-    let fault = files(s3.address, "secret").download("s3://data/nothing", &to, &StopSignal::default()).await.unwrap_err();
+    let fault =
+        files(s3.address, "secret").download("s3://data/nothing", &to, &StopSignal::default()).await.unwrap_err();
 
     assert_eq!((fault.code(), fault.to_string().as_str()), ("INVALID_INPUT", "s3://data/nothing does not exist"));
     assert!(!to.exists());

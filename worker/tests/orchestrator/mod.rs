@@ -81,7 +81,10 @@ impl Orchestrator {
     }
 
     pub(crate) fn results(&self) -> Vec<TaskResult> {
-        self.told().into_iter().filter_map(|told| if let Told::Result(result) = told { Some(result) } else { None }).collect()
+        self.told()
+            .into_iter()
+            .filter_map(|told| if let Told::Result(result) = told { Some(result) } else { None })
+            .collect()
     }
 
     pub(crate) fn beats(&self) -> Vec<Heartbeat> {
@@ -144,7 +147,8 @@ pub(crate) async fn start(registry: impl FnOnce() -> Registry, flags: &[&str]) -
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
 
     let work_dir = tempfile::tempdir().unwrap();
-    let fixed = ["relevo-worker", "--url", &url, "--worker-token", "secret", "--worker-id", "w1", "--heartbeat-seconds", "1"];
+    let fixed =
+        ["relevo-worker", "--url", &url, "--worker-token", "secret", "--worker-id", "w1", "--heartbeat-seconds", "1"];
     let place = ["--work-dir", work_dir.path().to_str().unwrap()];
     let line = Line::try_parse_from(fixed.iter().chain(&place).chain(flags)).unwrap();
     let settings = Settings::load(None, &line.given).unwrap();
@@ -208,7 +212,8 @@ async fn results(State(app): App, body: Bytes) -> Response {
         return (StatusCode::PAYLOAD_TOO_LARGE, "too much").into_response();
     }
     let batch: ResultBatch = serde_json::from_slice(&body).unwrap();
-    let replies: Vec<_> = batch.results.iter().map(|result| json!({ "status": format!("result_accepted_{}", result.status) })).collect();
+    let replies: Vec<_> =
+        batch.results.iter().map(|result| json!({ "status": format!("result_accepted_{}", result.status) })).collect();
     for result in batch.results {
         app.note(Told::Result(result));
     }
