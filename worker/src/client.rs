@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use relevo_shared::{
     TaskId,
+    problem::Problem,
     worker::{Heartbeat, HeartbeatReply, ProgressReply, ProgressReport, Registration, ResultReplies, Task, TaskBatch},
 };
 use reqwest::{
@@ -45,7 +46,7 @@ pub enum CallError {
     Refused {
         /// The answer's status.
         status: StatusCode,
-        /// The head of its body.
+        /// The reason that it gave.
         reason: String,
     },
 }
@@ -173,7 +174,8 @@ async fn send(request: RequestBuilder) -> Result<Bytes, CallError> {
     if status.is_success() {
         return Ok(body);
     }
-    let reason = String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
+    let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
+    let reason = problem.unwrap_or_else(|_| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
     Err(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => CallError::Unauthorized(status),
         StatusCode::NOT_FOUND => CallError::Unknown(path),
