@@ -18,7 +18,13 @@ use crate::{
 const LAST_POLL: Duration = Duration::from_secs(1);
 
 /// Claims tasks until the worker drains.
-pub(crate) async fn claim(client: Arc<Client>, membership: Arc<Membership>, runner: Arc<Runner>, concurrency: usize, draining: CancellationToken) {
+pub(crate) async fn claim(
+    client: Arc<Client>,
+    membership: Arc<Membership>,
+    runner: Arc<Runner>,
+    concurrency: usize,
+    draining: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(concurrency));
     let mut backoff = Backoff::default();
     loop {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use relevo_shared::{
     TaskId,
+    problem::Problem,
     worker::{Heartbeat, HeartbeatReply, ProgressReply, ProgressReport, Registration, ResultReplies, Task, TaskBatch},
 };
 use reqwest::{
@@ -45,7 +46,7 @@ pub enum CallError {
     Refused {
         /// The answer's status.
         status: StatusCode,
-        /// The head of its body.
+        /// The reason that it gave.
         reason: String,
     },
 }
@@ -82,7 +83,8 @@ impl Client {
     /// # Errors
     /// The TLS library of this machine cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
-        let mut token = HeaderValue::from_str(settings.worker_token.expose()).expect("settings allow only printable ASCII");
+        let mut token =
+            HeaderValue::from_str(settings.worker_token.expose()).expect("settings allow only printable ASCII");
         token.set_sensitive(true);
         let http = reqwest::Client::builder()
             .user_agent(concat!("relevo-worker/", env!("CARGO_PKG_VERSION")))
@@ -165,18 +167,22 @@ impl Client {
 async fn send(request: RequestBuilder) -> Result<Bytes, CallError> {
     let answer = request.send().await.map_err(|fault| CallError::away(whole(&fault)))?;
     let status = answer.status();
-    let retry_after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let retry_after =
+        answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
     let path = answer.url().path().to_owned();
     let body = answer.bytes().await.map_err(|fault| CallError::away(whole(&fault)))?;
     if status.is_success() {
         return Ok(body);
     }
-    let reason = String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
+    let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
+    let reason = problem.unwrap_or_else(|_| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
     Err(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => CallError::Unauthorized(status),
         StatusCode::NOT_FOUND => CallError::Unknown(path),
         StatusCode::CONFLICT => CallError::LeaseLost,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => CallError::Away { reason: format!("{status} {reason}"), retry_after },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            CallError::Away { reason: format!("{status} {reason}"), retry_after }
+        }
         status if status.is_server_error() => CallError::Away { reason: format!("{status} {reason}"), retry_after },
         status => CallError::Refused { status, reason },
     })

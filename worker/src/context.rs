@@ -41,7 +41,14 @@ impl fmt::Debug for TaskContext {
 
 impl TaskContext {
     /// The context of one claimed task. With no route, nobody is told anything.
-    pub(crate) fn new(task: &Task, stop: StopSignal, route: Option<Route>, folder: WorkFolder, files: Arc<Files>, span: Span) -> Self {
+    pub(crate) fn new(
+        task: &Task,
+        stop: StopSignal,
+        route: Option<Route>,
+        folder: WorkFolder,
+        files: Arc<Files>,
+        span: Span,
+    ) -> Self {
         let files_prefix = task.files_prefix.clone();
         Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, span }))
     }
@@ -133,12 +140,15 @@ impl TaskContext {
     /// Invalid input unless `name` is a plain file name; permanent when the orchestrator offers no place for files.
     pub fn job_file_uri(&self, name: &str) -> Result<String, SkillError> {
         if !is_plain_file_name(name) {
-            let reason = "must be a plain file name: 1 to 255 bytes, no slashes, no control characters, not `.` or `..`";
+            let reason =
+                "must be a plain file name: 1 to 255 bytes, no slashes, no control characters, not `.` or `..`";
             let details = vec![Detail::new("file name", reason)];
             return Err(SkillError::InvalidInput { message: format!("file name {name:?} {reason}"), details });
         }
         let Some(prefix) = &self.0.files_prefix else {
-            return Err(SkillError::Permanent("the orchestrator offers no place for the job's files: its S3 is off".to_owned()));
+            return Err(SkillError::Permanent(
+                "the orchestrator offers no place for the job's files: its S3 is off".to_owned(),
+            ));
         };
         Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use relevo_shared::worker::{Heartbeat, Skill};
+use relevo_shared::worker::Heartbeat;
 use serde_json::Map;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +27,7 @@ pub(crate) struct Heart {
     pub(crate) membership: Arc<Membership>,
     /// The leases to renew.
     pub(crate) held: Arc<Held>,
-    /// The skills, and the models that they have loaded.
+    /// Tells which models are loaded.
     pub(crate) registry: Arc<Registry>,
     /// Tasks that may run at the same time.
     pub(crate) concurrency: usize,
@@ -70,7 +70,9 @@ impl Heart {
             status: Some(status.to_owned()),
             load: Some(f64::from(u32::try_from(self.held.running()).unwrap_or(u32::MAX))),
             current_tasks: Some(tasks.iter().map(ToString::to_string).collect()),
-            supported_skills: Some(self.registry.names().into_iter().map(Skill::Name).collect()),
+            // They never change while the worker lives. Named here, they would let an orchestrator that forgot the worker
+            // make up a registration without its resources and labels; unnamed, it asks for the real one.
+            supported_skills: None,
             hot_cache: Some(self.registry.loaded_models()),
             other: Map::new(),
         };

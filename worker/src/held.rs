@@ -49,8 +49,13 @@ impl Held {
     /// Opens a claim. An older claim on the same task cannot hold any more and is told to stop.
     pub(crate) fn take(&self, claim: Claim) -> StopSignal {
         let stop = StopSignal::default();
-        let entry =
-            Entry { lease_token: claim.lease_token, stop: stop.clone(), taken_at: Instant::now(), confirmed: false, running: true };
+        let entry = Entry {
+            lease_token: claim.lease_token,
+            stop: stop.clone(),
+            taken_at: Instant::now(),
+            confirmed: false,
+            running: true,
+        };
         if let Some(older) = self.claims().insert(claim.task, entry) {
             older.stop.stop(StopReason::LeaseLost);
         }

@@ -22,6 +22,7 @@ pub(crate) fn cpu_cores() -> Option<f64> {
 #[must_use]
 pub(crate) fn ram_gb() -> Option<f64> {
     let facts = fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: f64 = facts.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?.parse().ok()?;
+    let kib: f64 =
+        facts.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?.parse().ok()?;
     Some((kib / 1024.0 / 1024.0 * 10.0).round() / 10.0)
 }

@@ -11,7 +11,8 @@ use crate::settings::LogFormat;
 /// # Errors
 /// `filter` cannot be read.
 pub fn start(filter: &str, format: Option<LogFormat>) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|fault| format!("log: {fault}: must be a level or `target=level` pairs"))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|fault| format!("log: {fault}: must be a level or `target=level` pairs"))?;
     let format = format.unwrap_or(if io::stderr().is_terminal() { LogFormat::Human } else { LogFormat::Json });
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);

@@ -38,7 +38,11 @@ impl Outgoing {
 }
 
 /// A queue of results and the work that empties it, which ends when every sender is gone and the queue is empty.
-pub(crate) fn outbox(client: Arc<Client>, held: Arc<Held>, worker_id: WorkerId) -> (mpsc::Sender<Outgoing>, impl Future<Output = ()>) {
+pub(crate) fn outbox(
+    client: Arc<Client>,
+    held: Arc<Held>,
+    worker_id: WorkerId,
+) -> (mpsc::Sender<Outgoing>, impl Future<Output = ()>) {
     let (sender, queue) = mpsc::channel(WAITING);
     (sender, Delivery { client, held, worker_id }.deliver(queue))
 }

@@ -31,10 +31,14 @@ pub(crate) fn outcome(stop: Option<StopReason>, ending: Ending) -> Option<Outcom
         (Some(StopReason::Cancelled), _) => Some(without_data("cancelled", "CANCELLED", "the task was cancelled")),
         // Work that was finished after all is not done twice.
         (_, Ending::Answered(Ok(value))) => Some(Outcome { status: "success", data: Some(value), error: None }),
-        (Some(StopReason::Released), _) => Some(without_data("released", "TRANSIENT", "handed back: the worker is shutting down")),
+        (Some(StopReason::Released), _) => {
+            Some(without_data("released", "TRANSIENT", "handed back: the worker is shutting down"))
+        }
         (Some(StopReason::Deadline), _) => Some(without_data("failure", "TIMEOUT", "the task's deadline passed")),
         (None, Ending::Answered(Err(error))) => Some(failure(error)),
-        (None, Ending::Panicked(message)) => Some(without_data("failure", "PERMANENT", &format!("the skill panicked: {message}"))),
+        (None, Ending::Panicked(message)) => {
+            Some(without_data("failure", "PERMANENT", &format!("the skill panicked: {message}")))
+        }
         (None, Ending::Abandoned) => Some(without_data("failure", "TRANSIENT", "the skill was abandoned")),
     }
 }

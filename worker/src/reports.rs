@@ -89,7 +89,12 @@ impl Pending {
     }
 
     /// Everything that was told since the last time; none when that is nothing.
-    pub(crate) fn take(&mut self, worker_id: &WorkerId, lease_token: Option<u64>, now: Instant) -> Option<ProgressReport> {
+    pub(crate) fn take(
+        &mut self,
+        worker_id: &WorkerId,
+        lease_token: Option<u64>,
+        now: Instant,
+    ) -> Option<ProgressReport> {
         let dropped = (self.dropped > 0).then(|| LogLine {
             timestamp: None,
             level: LogLevel::Warning,
@@ -101,19 +106,33 @@ impl Pending {
             lease_token,
             progress: self.progress.take(),
             message: self.message.take(),
-            stages: self.stages.iter_mut().filter_map(|stage| std::mem::take(&mut stage.changed).then(|| stage.told(now))).collect(),
+            stages: self
+                .stages
+                .iter_mut()
+                .filter_map(|stage| std::mem::take(&mut stage.changed).then(|| stage.told(now)))
+                .collect(),
             logs: dropped.into_iter().chain(self.lines.drain(..).map(|(_, line)| line)).collect(),
         };
         (self.bytes, self.dropped) = (0, 0);
 
-        let told = report.progress.is_some() || report.message.is_some() || !report.stages.is_empty() || !report.logs.is_empty();
+        let told = report.progress.is_some()
+            || report.message.is_some()
+            || !report.stages.is_empty()
+            || !report.logs.is_empty();
         told.then_some(report)
     }
 
     fn stage(&mut self, name: &str) -> &mut Tracked {
         let at = self.stages.iter().position(|stage| stage.name == name).unwrap_or_else(|| {
             let (status, progress) = (StageStatus::Pending, 0.0);
-            self.stages.push(Tracked { name: name.to_owned(), status, progress, began: None, lasted: None, changed: true });
+            self.stages.push(Tracked {
+                name: name.to_owned(),
+                status,
+                progress,
+                began: None,
+                lasted: None,
+                changed: true,
+            });
             self.stages.len() - 1
         });
         let stage = &mut self.stages[at];
@@ -202,8 +221,12 @@ mod tests {
 
         let stages = take(&mut pending, began + Duration::from_secs(4)).unwrap().stages;
 
-        let write =
-            Stage { name: "write".to_owned(), status: StageStatus::Running, progress: 0.25, duration_seconds: Some(2.0) };
+        let write = Stage {
+            name: "write".to_owned(),
+            status: StageStatus::Running,
+            progress: 0.25,
+            duration_seconds: Some(2.0),
+        };
         assert_eq!(stages, [write]);
     }
 

@@ -34,7 +34,7 @@ use crate::{
 
 /// How long a skill that was told to stop may take before it is abandoned.
 const GRACE: Duration = Duration::from_secs(10);
-/// Tasks that took longer than this are worth a line each.
+/// Successes that took at least this long are worth a line each.
 const NOTEWORTHY: Duration = Duration::from_secs(1);
 
 /// What a task needs to run, and what runs.
@@ -91,7 +91,8 @@ impl Runner {
             runtime: Handle::current(),
         };
         let folder = self.folders.for_task(&format!("{}-{}", task.task_id, task.attempt));
-        let context = TaskContext::new(&task, stop, Some(route), folder, Arc::clone(&self.files), tracing::Span::current());
+        let context =
+            TaskContext::new(&task, stop, Some(route), folder, Arc::clone(&self.files), tracing::Span::current());
 
         let ending = self.ending(&task, &context).await;
         let failed = matches!(ending, Ending::Answered(Err(_)) | Ending::Panicked(_));
@@ -162,9 +163,11 @@ fn until(deadline: i64, now: SystemTime) -> Duration {
 fn tell(outcome: Option<&Outcome>, took: Duration) {
     match outcome {
         None => info!(?took, "stopped: the lease is lost"),
-        Some(Outcome { status, error: Some(error), .. }) => warn!(?took, code = error.code, reason = error.message, "{status}"),
-        Some(Outcome { status, .. }) if took >= NOTEWORTHY => info!(?took, "{status}"),
-        Some(Outcome { status, .. }) => debug!(?took, "{status}"),
+        Some(Outcome { status: "failure", error: Some(error), .. }) => {
+            warn!(?took, code = error.code, reason = error.message, "failure");
+        }
+        Some(Outcome { status: "success", .. }) if took < NOTEWORTHY => debug!(?took, "success"),
+        Some(Outcome { status, .. }) => info!(?took, "{status}"),
     }
 }
 

@@ -179,8 +179,13 @@ impl Given {
             layers = layers.merge(Toml::file_exact(file));
         }
         let above = serde_json::to_value(given).expect("strings, numbers and lists are JSON");
-        let above: serde_json::Map<_, _> =
-            above.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let above: serde_json::Map<_, _> = above
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         let whole = layers.merge(Serialized::defaults(above));
 
         whole.extract().map_err(|fault| SettingsError::Unreadable(Box::new(fault)))
@@ -220,7 +225,8 @@ impl Given {
             session_token: self.s3_session_token.map(Secret::from),
         });
 
-        let (Some(url), Some(worker_token), Some(worker_id), []) = (url, worker_token, worker_id, faults.0.as_slice()) else {
+        let (Some(url), Some(worker_token), Some(worker_id), []) = (url, worker_token, worker_id, faults.0.as_slice())
+        else {
             return Err(SettingsError::Faults(faults.0));
         };
         Ok(Settings {
@@ -254,7 +260,10 @@ impl Faults {
         let value = value.filter(|text| !text.is_empty());
         if value.is_none() {
             let (flag, variable) = (setting.replace('_', "-"), setting.to_uppercase());
-            self.add(setting, &format!("is missing: set RELEVO_{variable}, pass --{flag}, or write `{setting}` in the file"));
+            self.add(
+                setting,
+                &format!("is missing: set RELEVO_{variable}, pass --{flag}, or write `{setting}` in the file"),
+            );
         }
         value
     }
@@ -355,7 +364,8 @@ mod tests {
     #[test]
     fn printed_settings_hold_no_secret() {
         Jail::expect_with(|_| {
-            let line = ["--url", "http://x", "--worker-token", "hush1", "--s3-access-key", "k", "--s3-secret-key", "hush2"];
+            let line =
+                ["--url", "http://x", "--worker-token", "hush1", "--s3-access-key", "k", "--s3-secret-key", "hush2"];
 
             let printed = format!("{:?}", load(None, &line).unwrap());
 

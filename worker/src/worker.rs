@@ -102,7 +102,13 @@ pub async fn work(settings: Settings, registry: Registry, shutdown: Cancellation
 }
 
 /// Ends what is under way: tasks by `finish_by`, then by handing them back; then the delivery of what they left.
-async fn drain(runner: Arc<Runner>, held: &Held, claiming: JoinHandle<()>, mut delivering: JoinHandle<()>, finish_by: Instant) {
+async fn drain(
+    runner: Arc<Runner>,
+    held: &Held,
+    claiming: JoinHandle<()>,
+    mut delivering: JoinHandle<()>,
+    finish_by: Instant,
+) {
     info!(running = held.running(), "draining");
     let _ = claiming.await;
     runner.tracker.close();
@@ -114,7 +120,10 @@ async fn drain(runner: Arc<Runner>, held: &Held, claiming: JoinHandle<()>, mut d
     // The last sender goes with it, so the delivery ends when its queue is empty.
     drop(runner);
     if timeout(LAST_WORDS, &mut delivering).await.is_err() {
-        warn!(tasks = held.tasks().len(), "results could not be delivered; the leases will expire and the tasks run again");
+        warn!(
+            tasks = held.tasks().len(),
+            "results could not be delivered; the leases will expire and the tasks run again"
+        );
         delivering.abort();
     }
 }

@@ -16,7 +16,10 @@ impl Address {
         let parts = uri.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
         match parts.filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty()) {
             Some((bucket, key)) => Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() }),
-            None => Err(SkillError::InvalidInput { message: format!("`{uri}` must have the form s3://bucket/key"), details: Vec::new() }),
+            None => Err(SkillError::InvalidInput {
+                message: format!("`{uri}` must have the form s3://bucket/key"),
+                details: Vec::new(),
+            }),
         }
     }
 }

@@ -59,7 +59,12 @@ pub(super) async fn download(client: &Client, address: &Address, to: &Path) -> R
 }
 
 /// Appends a body to the file; tells why it broke off, when it did.
-async fn copy(mut body: ByteStream, file: &mut BufWriter<File>, to: &Path, written: &mut u64) -> Result<Option<String>, SkillError> {
+async fn copy(
+    mut body: ByteStream,
+    file: &mut BufWriter<File>,
+    to: &Path,
+    written: &mut u64,
+) -> Result<Option<String>, SkillError> {
     loop {
         match body.next().await {
             None => return Ok(None),

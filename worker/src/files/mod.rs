@@ -55,7 +55,9 @@ impl Files {
     }
 
     fn client(&self) -> Result<&Client, SkillError> {
-        let missing = || SkillError::Permanent("this worker has no S3: set RELEVO_S3_ACCESS_KEY and RELEVO_S3_SECRET_KEY".to_owned());
+        let missing = || {
+            SkillError::Permanent("this worker has no S3: set RELEVO_S3_ACCESS_KEY and RELEVO_S3_SECRET_KEY".to_owned())
+        };
         self.0.as_ref().ok_or_else(missing)
     }
 }

@@ -1,10 +1,10 @@
 //! What a failed S3 call means for the task.
 
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::{
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::RequestId,
 };
-use aws_sdk_s3::config::http::HttpResponse;
 
 use super::Address;
 use crate::skills::SkillError;

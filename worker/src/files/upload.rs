@@ -22,7 +22,12 @@ const MOST_PARTS: u64 = 10_000;
 const AT_ONCE: usize = 4;
 
 /// Sends the file and gives its length.
-pub(super) async fn upload(client: &Client, from: &Path, address: &Address, stop: &StopSignal) -> Result<u64, SkillError> {
+pub(super) async fn upload(
+    client: &Client,
+    from: &Path,
+    address: &Address,
+    stop: &StopSignal,
+) -> Result<u64, SkillError> {
     let bytes = tokio::fs::metadata(from).await.map_err(|fault| disk_fault(from, &fault))?.len();
     if bytes < PART {
         tokio::select! {
@@ -42,9 +47,16 @@ async fn in_one(client: &Client, from: &Path, address: &Address) -> Result<(), S
     Ok(())
 }
 
-async fn in_parts(client: &Client, from: &Path, address: &Address, bytes: u64, stop: &StopSignal) -> Result<(), SkillError> {
+async fn in_parts(
+    client: &Client,
+    from: &Path,
+    address: &Address,
+    bytes: u64,
+    stop: &StopSignal,
+) -> Result<(), SkillError> {
     let create = client.create_multipart_upload().bucket(&address.bucket).key(&address.key);
-    let created = create.checksum_algorithm(ChecksumAlgorithm::Crc32).send().await.map_err(|fault| refusal(&fault, address))?;
+    let created =
+        create.checksum_algorithm(ChecksumAlgorithm::Crc32).send().await.map_err(|fault| refusal(&fault, address))?;
     let upload = Upload { client, from, address, id: created.upload_id.unwrap_or_default() };
 
     let done = tokio::select! {
@@ -73,7 +85,12 @@ impl Upload<'_> {
 
         let complete = self.client.complete_multipart_upload().bucket(&self.address.bucket).key(&self.address.key);
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
-        complete.upload_id(&self.id).multipart_upload(parts).send().await.map_err(|fault| refusal(&fault, self.address))?;
+        complete
+            .upload_id(&self.id)
+            .multipart_upload(parts)
+            .send()
+            .await
+            .map_err(|fault| refusal(&fault, self.address))?;
         Ok(())
     }
 
@@ -106,7 +123,11 @@ struct Part {
 /// Cuts a file into equal parts, the last one shorter.
 fn parts(bytes: u64) -> impl Iterator<Item = Part> {
     let size = PART.max(bytes.div_ceil(MOST_PARTS));
-    (1..).zip(0..bytes.div_ceil(size)).map(move |(number, n)| Part { number, offset: n * size, bytes: size.min(bytes - n * size) })
+    (1..).zip(0..bytes.div_ceil(size)).map(move |(number, n)| Part {
+        number,
+        offset: n * size,
+        bytes: size.min(bytes - n * size),
+    })
 }
 
 fn unreadable(from: &Path, fault: impl std::error::Error) -> SkillError {

@@ -28,6 +28,9 @@ use serde_json::{Value, json};
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+/// A result that holds this word is refused.
+pub(crate) const INDIGESTIBLE: &str = "indigestible";
+
 /// What the orchestrator was told, in order.
 #[derive(Debug, Clone)]
 pub(crate) enum Told {
@@ -78,7 +81,10 @@ impl Orchestrator {
     }
 
     pub(crate) fn results(&self) -> Vec<TaskResult> {
-        self.told().into_iter().filter_map(|told| if let Told::Result(result) = told { Some(result) } else { None }).collect()
+        self.told()
+            .into_iter()
+            .filter_map(|told| if let Told::Result(result) = told { Some(result) } else { None })
+            .collect()
     }
 
     pub(crate) fn beats(&self) -> Vec<Heartbeat> {
@@ -120,6 +126,7 @@ pub(crate) struct Worker {
 }
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Line {
     #[command(flatten)]
     given: Given,
@@ -140,7 +147,8 @@ pub(crate) async fn start(registry: impl FnOnce() -> Registry, flags: &[&str]) -
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
 
     let work_dir = tempfile::tempdir().unwrap();
-    let fixed = ["relevo-worker", "--url", &url, "--worker-token", "secret", "--worker-id", "w1", "--heartbeat-seconds", "1"];
+    let fixed =
+        ["relevo-worker", "--url", &url, "--worker-token", "secret", "--worker-id", "w1", "--heartbeat-seconds", "1"];
     let place = ["--work-dir", work_dir.path().to_str().unwrap()];
     let line = Line::try_parse_from(fixed.iter().chain(&place).chain(flags)).unwrap();
     let settings = Settings::load(None, &line.given).unwrap();
@@ -200,8 +208,12 @@ async fn results(State(app): App, body: Bytes) -> Response {
     if let Some(fault) = fault(&app.result_faults) {
         return fault;
     }
+    if body.windows(INDIGESTIBLE.len()).any(|part| part == INDIGESTIBLE.as_bytes()) {
+        return (StatusCode::PAYLOAD_TOO_LARGE, "too much").into_response();
+    }
     let batch: ResultBatch = serde_json::from_slice(&body).unwrap();
-    let replies: Vec<_> = batch.results.iter().map(|result| json!({ "status": format!("result_accepted_{}", result.status) })).collect();
+    let replies: Vec<_> =
+        batch.results.iter().map(|result| json!({ "status": format!("result_accepted_{}", result.status) })).collect();
     for result in batch.results {
         app.note(Told::Result(result));
     }
