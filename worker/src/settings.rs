@@ -284,6 +284,7 @@ impl Faults {
 }
 
 #[cfg(test)]
+#[expect(clippy::result_large_err, reason = "the jail wants closures that give figment's own error")]
 mod tests {
     use clap::Parser;
     use figment::Jail;

@@ -25,8 +25,8 @@ impl Skill for Sleep {
         Box::pin(async move {
             let seconds = seconds(&task.params)?;
             let sleep = Duration::from_secs_f64(seconds);
-            // Two hundred steps are fine enough for a bar, and a short sleep tells no more often than it must.
-            let step = (sleep / 200).max(Duration::from_millis(250));
+            // Two hundred steps are fine enough for a bar; a long sleep still shows that it lives.
+            let step = (sleep / 200).clamp(Duration::from_millis(250), Duration::from_secs(2));
             let began = Instant::now();
             while let Some(left) = sleep.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
                 tokio::select! {
