@@ -1,5 +1,7 @@
 //! What a worker does when its orchestrator fails, asks it to stop, or goes away.
 
+#![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
+
 mod orchestrator;
 
 use std::time::{Duration, SystemTime};
@@ -208,7 +210,7 @@ async fn a_failed_task_says_which_stage_failed() {
         .iter()
         .rev()
         .find_map(|told| if let Told::Progress(_, report) = told { Some(&report.stages) } else { None });
-    assert_eq!(serde_json::to_value(&stages.unwrap()[0].status).unwrap(), "failed");
+    assert_eq!(serde_json::to_value(stages.unwrap()[0].status).unwrap(), "failed");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Files to S3 and back, against a real S3 service in this process.
 
+#![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
+
 use std::{net::SocketAddr, path::Path};
 
 use hyper_util::{
