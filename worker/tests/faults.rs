@@ -49,6 +49,8 @@ impl Skill for Chatter {
             for n in 0..1000 {
                 context.progress(f64::from(n) / 1000.0, format!("word {n}"));
             }
+            // Long enough for a first report to go, too short for a second: the last words wait when the task ends.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             std::fs::write(context.work_dir().join("notes"), "x").unwrap();
             if task.params.contains_key("fail") {
                 return Err(SkillError::Transient("lost my voice".to_owned()));
