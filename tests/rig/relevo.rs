@@ -100,7 +100,6 @@ impl Relevo {
             ("RELEVO_REDIS_URL", redis.url()),
             ("RELEVO_CLIENT_TOKEN", CLIENT_TOKEN.to_owned()),
             ("RELEVO_WORKER_TOKEN", WORKER_TOKEN.to_owned()),
-            ("RELEVO_CONFIG", config.display().to_string()),
             ("RELEVO_BLUEPRINTS", blueprints().display().to_string()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -108,7 +107,7 @@ impl Relevo {
         .chain(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
         .collect();
         let mut command = Command::new(program("relevo"));
-        command.arg("serve").envs(&environment).current_dir(home.path());
+        command.arg("serve").arg("--config").arg(&config).envs(&environment).current_dir(home.path());
         let process = Process::start("relevo", &mut command, home.path());
         let mut relevo = Self { process, environment, _home: home };
         until("relevo serve to be ready", SOON, || {

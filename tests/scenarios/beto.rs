@@ -38,17 +38,14 @@ fn a_table_of_comments_comes_back_with_its_sentiment() {
 #[test]
 fn a_text_column_that_is_not_there_is_answered_with_those_that_are() {
     let relevo = Relevo::shipped();
-    let _worker = Worker::start(&relevo, "reader");
     let api = relevo.api();
     assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
+    let input = json!({ "dataset_id": "opiniones", "model": MODEL, "text_col": "resena" });
 
-    let id =
-        api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": MODEL, "text_col": "resena" }));
+    let problem = api.post("/api/v1/jobs/beto_sentiment", &json!({ "initial_data": input })).refusal(422);
 
-    let error =
-        api.wait_within(&id, JobState::Failed, Duration::from_secs(60)).error.expect("a failed job has an error");
-    assert!(error.message.contains("curso") && error.message.contains("comentarios"), "{error:?}");
-    assert_eq!(error.details[0].field, "text_col");
+    assert_eq!(problem.details[0].field, "initial_data.text_col");
+    assert!(problem.error.contains("curso, comentarios"), "{problem:?}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn validate_lists_every_fault_at_once() {
 
     assert!(!output.status.success());
     let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    for part in ["name", "version", "Nowhere", "https://example.org/do", "Missing", "Choices", "Snooze"] {
+    for part in ["name", "version", "Nowhere", "Resource", "Missing", "Choices", "Snooze"] {
         assert!(told.contains(part), "nothing is said of {part}:\n{told}");
     }
     assert!(told.contains("broken.yaml:2"), "the first fault is on line 2:\n{told}");

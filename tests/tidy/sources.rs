@@ -21,7 +21,7 @@ impl Source {
 
 /// Every file with code, commands or prose.
 pub(crate) fn written_by_hand() -> Vec<Source> {
-    const KINDS: [&str; 9] = ["rs", "lua", "sh", "py", "md", "yaml", "toml", "tpl", "txt"];
+    const KINDS: [&str; 8] = ["rs", "lua", "sh", "py", "md", "yaml", "toml", "tpl"];
     let sources = under("", &KINDS);
     assert!(sources.len() > 50, "only {} files were found: the search is broken", sources.len());
     sources
