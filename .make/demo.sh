@@ -106,7 +106,8 @@ timeout --foreground 300 "$bin/relevo" watch "$job" || {
     tail -n 30 "$data"/*.log >&2
     fail "the job did not complete: the logs end above"
 }
-"$bin/relevo" show "$job" --rows 8
+"$bin/relevo" show "$job" --rows 8 --columns \
+    id,docente,comentario,p_neg,p_neu,p_pos,sentiment_label_teacher,sentiment_conf,score_base_0_50,score_total_0_50
 python3 - "worker/demo/models/$model/accuracy.json" <<'PYTHON'
 import json, sys
 

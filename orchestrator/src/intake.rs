@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use relevo_shared::{JobId, dataset::TableRef};
-use relevo_tables::{Description, Inspector, TableError, describe_parquet_footer, sniff_format};
+use relevo_tables::{Description, Inspector, TableError, describe_parquet_footer, sniff_format, what_is};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -77,8 +77,7 @@ where
         let Some(chunk) = body.next().await else { break };
         head.extend_from_slice(&chunk?);
     }
-    let format = sniff_format(new.content_type.as_deref(), None, &head)
-        .ok_or_else(|| refused(&TableError::UnknownFormat(new.content_type.clone().unwrap_or_default())))?;
+    let format = sniff_format(new.content_type.as_deref(), None, &head).ok_or_else(|| unknown_format(&head))?;
 
     let seen = Arc::new(Mutex::new((Inspector::new(format), Sha256::new())));
     let looking = Arc::clone(&seen);
@@ -104,6 +103,18 @@ where
         other => other,
     };
     Ok((description.map_err(|error| refused(&error))?, commit))
+}
+
+/// Says what the body is, or what would have told.
+fn unknown_format(head: &[u8]) -> Error {
+    let reason = match what_is(head) {
+        _ if head.is_empty() => TableError::Empty.to_string(),
+        Some(found) => format!("is {found}; a table must be CSV, Parquet or JSON lines"),
+        None => "its format cannot be told; send a Content-Type: text/csv, application/x-ndjson or \
+                 application/vnd.apache.parquet"
+            .to_owned(),
+    };
+    Error::invalid("body", reason)
 }
 
 fn refused(error: &TableError) -> Error {

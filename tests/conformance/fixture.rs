@@ -42,7 +42,7 @@ impl Bench {
     pub(crate) async fn claim(&self, name: &str, max: usize) -> Vec<ClaimedTask> {
         let (worker, queues) = (worker(name), ["s".to_owned()]);
         let claim = Claim { worker: &worker, queues: &queues, max, lease_ms: LEASE_MS };
-        self.store.claim_tasks(0, &claim).await.expect("Redis answers")
+        self.store.claim_tasks(0, &claim).await.expect("Redis answers").tasks
     }
 
     /// One field of a job as it is kept.

@@ -120,5 +120,7 @@ fn dev_takes_its_redis_with_it() {
 
     drop(relevo);
 
-    assert!(redis::Client::open(url).and_then(|client| client.get_connection()).is_err(), "its Redis still runs");
+    until("its Redis to have ended", SOON, || {
+        redis::Client::open(url.as_str()).and_then(|client| client.get_connection()).is_err().then_some(())
+    });
 }

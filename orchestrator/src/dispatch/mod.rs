@@ -27,7 +27,7 @@ use crate::{
     },
     error::Result,
     metrics::Metrics,
-    store::{Claim, ClaimedTask, Store, Wake},
+    store::{Claim, Claimed, ClaimedTask, Store, Wake},
 };
 
 /// Behind the messages, in case one is lost: each queue that someone waits for is looked at this often.
@@ -79,8 +79,8 @@ impl Dispatch {
         let place = Place::enter(&self.waiting, queues, poll.candidate);
         loop {
             if let Some(seen) = place.may_have_tasks() {
-                let tasks = self.claim(&poll, place.queues()).await?;
-                if tasks.len() < poll.max {
+                let Claimed { tasks, emptied } = self.claim(&poll, place.queues()).await?;
+                if emptied {
                     place.found_empty(&seen);
                 }
                 if !tasks.is_empty() {
@@ -93,20 +93,24 @@ impl Dispatch {
         }
     }
 
-    async fn claim(&self, poll: &Poll, queues: &[String]) -> Result<Vec<ClaimedTask>> {
+    async fn claim(&self, poll: &Poll, queues: &[String]) -> Result<Claimed> {
         let lease_ms = u64::try_from(poll.lease.as_millis()).unwrap_or(u64::MAX);
-        let mut tasks = Vec::new();
+        let mut all = Claimed { tasks: Vec::new(), emptied: true };
         for partition in self.store.partitions() {
-            let claim = Claim { worker: &poll.worker, queues, max: poll.max - tasks.len(), lease_ms };
-            tasks.extend(self.store.claim_tasks(partition, &claim).await?);
-            if tasks.len() >= poll.max {
+            if all.tasks.len() >= poll.max {
+                // The partitions that were not looked at may hold more.
+                all.emptied = false;
                 break;
             }
+            let claim = Claim { worker: &poll.worker, queues, max: poll.max - all.tasks.len(), lease_ms };
+            let here = self.store.claim_tasks(partition, &claim).await?;
+            all.tasks.extend(here.tasks);
+            all.emptied &= here.emptied;
         }
-        for task in &tasks {
+        for task in &all.tasks {
             self.metrics.task_claimed(task.skill.as_str(), task.queued_ms);
         }
-        Ok(tasks)
+        Ok(all)
     }
 
     /// The queues that hold tasks which this worker may have.

@@ -1,11 +1,11 @@
 //! Reads what a request says: JSON bodies, queries and path parts, with errors that name the field.
 
 use axum::{
-    body::to_bytes,
     extract::{FromRequest, Request},
     http::header,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::App;
@@ -49,6 +49,10 @@ impl<T: DeserializeOwned, S: Sync> axum::extract::FromRequestParts<S> for Query<
     }
 }
 
+/// A body that is too large is read on up to this many times its limit, and thrown away: a client that is still sending
+/// would see a broken connection instead of the answer.
+const DRAIN: usize = 16;
+
 async fn read(request: Request, app: &App) -> Result<Bytes> {
     let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if let Some(media) = media
@@ -60,8 +64,19 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
         return Err(Error::UnsupportedType(format!("the body must be application/json, not {media}")));
     }
     let limit = app.limits.json;
-    // The limit is the only way in which reading fails, but for a client that hangs up and hears nothing anyway.
-    to_bytes(request.into_body(), limit).await.map_err(|_| Error::TooLarge(limit as u64))
+    let mut body = request.into_body().into_data_stream();
+    let mut kept = BytesMut::new();
+    let mut length = 0;
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|error| Error::invalid("body", format!("ended before it was complete: {error}")))?;
+        length += chunk.len();
+        if length <= limit {
+            kept.extend_from_slice(&chunk);
+        } else if length > limit.saturating_mul(DRAIN) {
+            break;
+        }
+    }
+    if length <= limit { Ok(kept.freeze()) } else { Err(Error::TooLarge(limit as u64)) }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {

@@ -134,6 +134,14 @@ pub struct JobRecord {
     pub visits: Vec<(String, i64)>,
 }
 
+impl JobRecord {
+    /// Whose it is.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.fields.get("client").map(String::as_str)
+    }
+}
+
 impl Standing {
     /// Reads the fields that `complete_task` and `load_job` answer, in their order.
     pub(super) fn read(fields: Vec<Option<String>>, now: i64) -> Result<Self> {

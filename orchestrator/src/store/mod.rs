@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use datasets::DatasetRecord;
 pub use jobs::{Finished, JobRecord, LoadedJob, NewJob, Standing, StepWrite, TaskWrite};
-pub use tasks::{Claim, ClaimedTask, Completion, LeaseAnswer};
+pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer};
 pub use wakes::Wake;
 pub use workers::WorkerRecord;
 

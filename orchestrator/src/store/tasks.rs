@@ -43,6 +43,15 @@ pub struct Claim<'a> {
     pub lease_ms: u64,
 }
 
+/// Answer to a request for tasks.
+#[derive(Debug, Clone, Default)]
+pub struct Claimed {
+    /// The tasks, each with a lease.
+    pub tasks: Vec<ClaimedTask>,
+    /// Whether the queues hold none any more.
+    pub emptied: bool,
+}
+
 /// A task with a lease on it.
 #[derive(Debug, Clone)]
 pub struct ClaimedTask {
@@ -114,15 +123,17 @@ impl Store {
     ///
     /// # Errors
     /// When Redis is away, or a record cannot be read.
-    pub async fn claim_tasks(&self, partition: u16, claim: &Claim<'_>) -> Result<Vec<ClaimedTask>> {
+    pub async fn claim_tasks(&self, partition: u16, claim: &Claim<'_>) -> Result<Claimed> {
         let mut call = CLAIM_TASKS.key(Keys::leases(partition));
         for queue in claim.queues {
             call.key(Keys::queue(partition, queue));
         }
         call.arg(Keys::prefix(partition)).arg(claim.worker.as_str()).arg(claim.max).arg(claim.lease_ms);
         call.arg(millis(self.durations.confirm));
-        let claimed: Vec<Vec<String>> = call.invoke_async(&mut self.connections.get().await?).await?;
-        claimed.into_iter().map(read_claimed).collect()
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        let tasks: Vec<Vec<String>> = reply.next()?;
+        let tasks = tasks.into_iter().map(read_claimed).collect::<Result<_>>()?;
+        Ok(Claimed { tasks, emptied: reply.word() == "empty" })
     }
 
     /// Takes the end of a task from the worker that holds it.

@@ -1,6 +1,6 @@
 -- claim_tasks: queued -> leased                                          story: a_task_is_claimed_by_one_worker_only
 -- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms
--- replies: one list per task: id, skill, params, attempt, token, priority, deadline ("" for none), queued_at, now
+-- replies: "empty" when no queue holds any more, else "more"; then one list per task: id, skill, params, attempt, token, priority, deadline ("" for none), queued_at, now
 local leases, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 local max, lease_ms, confirm_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
@@ -45,4 +45,5 @@ while #claimed < max do
       deadline ~= "" and string.format("%.0f", deadline) or "", t[8], string.format("%.0f", now)}
   end
 end
-return claimed
+if #claimed < max or redis.call("EXISTS", unpack(KEYS, 2)) == 0 then return {"empty", claimed} end
+return {"more", claimed}

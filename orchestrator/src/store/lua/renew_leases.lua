@@ -11,7 +11,8 @@ for i = 3, #ARGV do
     if t[4] ~= "" then expiry = math.min(expiry, tonumber(t[4])) end
     redis.call("ZADD", leases, expiry, id)
     if t[5] ~= "1" then redis.call("HSET", task, "confirmed", 1) end
-  else
+  elseif t[1] ~= "done" or t[2] ~= worker then
+    -- A task that this worker has just ended is no news to it.
     lost[#lost + 1] = id
   end
 end
