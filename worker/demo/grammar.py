@@ -88,7 +88,7 @@ class Grammar:
         """A clause on what the teacher does, at times by denying the opposite."""
         pick = self.rng.choice
         subject, _ = self.subject()
-        if mood != "neu" and self.rng.random() < 0.22:
+        if mood != "neu" and self.rng.random() < 0.14:
             deniable = [affirmed(phrase) for phrase in DOES[OPPOSITE[mood]] if phrase.startswith("!")]
             denial = pick(["no ", "no ", "nunca ", "jamás ", "casi nunca ", "no siempre "][: 5 if mood == "neg" else 4])
             return f"{subject} {denial}{pick(deniable)}".strip()
