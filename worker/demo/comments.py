@@ -27,12 +27,15 @@ TEACHERS = [
     ("Íñigo Larrea Campos", "m", -0.1, ["Historia Contemporánea", "Geografía Económica"]),
 ]
 FEMININE = r"\b(la|una|esta|querida) (profe|profesora|maestra|doctora|docente|miss)\b|maestra|profesora|\bella\b|mejor profe\b.*\bla\b"
-MASCULINE = r"\b(el|un|este|del|al) (profe|profesor|maestro|doctor|docente|señor)\b|profesor\b|maestro\b|\bél\b|@profe_andres|seño?r\b"
+MASCULINE = r"\b(el|un|este|del|al) (profe|profesor|maestro|doctor|docente|señor)\b|profesor\b|maestro\b|\bél\b|@profe_andres|señor\b|escucharlo"
 HINTS = {
     "Andrés Quintana Rey": r"andrés|profe_andres|cálculo|calculo|integrales|algebra|trigonometría|ecuaci|despejar",
     "Lucía Barragán Soto": r"lucía|estadística|estadistica|encuesta de mil",
     "Marisol Tejeda Vera": r"sql|bases de datos|curso_bd|/bd/|normalización",
     "Rubén Salcedo Mora": r"programación|python|copiaba código|computadora",
+    "Graciela Montiel Paz": r"presupuesto",
+    "Teresa Ñáñez Duarte": r"fermentaciones",
+    "Íñigo Larrea Campos": r"posguerra",
     "Ximena Arrieta Cano": r"ensayos|tesina|investigación",
     "Óscar Peñaloza Díaz": r"juicios|ética",
     "Julián Echeverri Gil": r"osciloscopio",

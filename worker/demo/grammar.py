@@ -12,7 +12,10 @@ DOES = read_by_mood("phrases_teacher_does")
 IS = read_by_mood("phrases_teacher_is")
 THING = read_by_mood("phrases_thing_is")
 SAYS = read_by_mood("phrases_student_says")
+QUALITY = read_by_mood("phrases_quality")
+NOUN = read_by_mood("phrases_exclaim")
 REQUESTS = read_by_mood("phrases_request")["neu"]
+FACTS = read_by_mood("phrases_fact")["neu"]
 
 TEACHERS = [
     ("el profe", "m"), ("la profe", "f"), ("el profesor", "m"), ("la profesora", "f"), ("el docente", "m"), ("la docente", "f"),
@@ -85,7 +88,7 @@ class Grammar:
         """A clause on what the teacher does, at times by denying the opposite."""
         pick = self.rng.choice
         subject, _ = self.subject()
-        if mood != "neu" and self.rng.random() < 0.22:
+        if mood != "neu" and self.rng.random() < 0.14:
             deniable = [affirmed(phrase) for phrase in DOES[OPPOSITE[mood]] if phrase.startswith("!")]
             denial = pick(["no ", "no ", "nunca ", "jamás ", "casi nunca ", "no siempre "][: 5 if mood == "neg" else 4])
             return f"{subject} {denial}{pick(deniable)}".strip()
@@ -99,6 +102,8 @@ class Grammar:
         if mood != "neu" and self.rng.random() < 0.12:
             words = {"pos": ["mal@", "injust@", "groser@", "aburrid@", "impuntual", "arrogante"], "neg": ["buen@", "clar@", "just@", "puntual", "amable", "paciente"]}
             return agree(f"{subject} no es {pick(['', 'nada ', 'para nada '])}{pick(words[mood])}".strip(), gender)
+        if mood != "neu" and self.rng.random() < 0.4:
+            return agree(f"{subject} {pick(['es', 'es muy', 'resultó'])} {pick(QUALITY[mood])}".strip(), gender)
         return agree(f"{subject} {pick(['es', 'es', 'me parece', 'fue'])} {pick(IS[mood])}".strip(), gender)
 
     def thing(self, mood: str) -> str:
@@ -112,20 +117,34 @@ class Grammar:
         if mood != "neu" and self.rng.random() < 0.12:
             words = {"pos": ["mal@", "aburrid@", "pesad@", "inútil", "injust@", "confus@"], "neg": ["buen@", "interesante", "clar@", "útil", "just@", "entretenid@"]}
             return f"{subject} no {verb} {pick(['', 'nada '])}{agree(pick(words[mood]), gender, number)}"
-        return f"{subject} {verb} {agree(pick(THING[mood]), gender, number)}"
+        qualities = QUALITY[mood] if mood != "neu" and self.rng.random() < 0.4 else THING[mood]
+        return f"{subject} {verb} {agree(pick(qualities), gender, number)}"
+
+    def noun(self, mood: str) -> str:
+        """A clause around one noun that carries the mood."""
+        pick, noun = self.rng.choice, self.rng.choice(NOUN[mood])
+        return pick([
+            f"qué {noun}", f"pura {noun}", f"cuánta {noun}" if noun.endswith("a") else f"cuánto {noun}", f"todo fue {noun}", f"siento {noun}", f"hay {noun} en cada clase",
+            f"solo recuerdo {noun} y {pick(NOUN[mood])}", f"lo resumo así: {noun}", f"mucha {noun}" if noun.endswith(("a", "d", "ón")) else f"mucho {noun}",
+            f"nada de {pick(NOUN[OPPOSITE[mood]])}, solo {noun}", f"cero {pick(NOUN[OPPOSITE[mood]])}", f"falta {pick(NOUN['pos'])}" if mood == "neg" else f"sobra {noun}",
+        ])
 
     def says(self, mood: str) -> str:
         """A clause on what the student takes from the course."""
         return self.rng.choice(SAYS[mood])
 
     def clause(self, mood: str) -> str:
-        """One clause of any of the four kinds."""
+        """One clause of any kind."""
+        if mood != "neu" and self.rng.random() < 0.08:
+            return self.noun(mood)
         return self.rng.choice([self.does, self.does, self.is_, self.thing, self.thing, self.says, self.says])(mood)
 
     def neutral(self) -> str:
         """A remark that only neutral sentences make: a request, a fact, something in the middle."""
         pick = self.rng.choice
-        kind = self.rng.randrange(6)
+        kind = self.rng.randrange(7)
+        if kind == 6:
+            return pick(FACTS)
         if kind < 2:
             return f"{pick(REQUEST_FRAMES).lower()} {pick(REQUESTS)}"
         if kind == 2:

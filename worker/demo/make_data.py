@@ -16,7 +16,7 @@ from marked import read_marked
 
 FOLDER = Path(__file__).parent
 SEED = 20260114
-COMPOSED_PER_MOOD = 1500
+COMPOSED_PER_MOOD = 2400
 NEAR = 0.8
 
 

@@ -58,7 +58,7 @@ class Judge:
     @torch.no_grad()
     def probabilities(self, texts: list[str]) -> torch.Tensor:
         """One row (negative, neutral, positive) per text."""
-        rows = []
+        rows = [torch.empty(0, len(MOODS))]
         for start in range(0, len(texts), 32):
             batch = [clean(text) for text in texts[start : start + 32]]
             encoded = self.tokenizer(batch, padding=True, truncation=True, max_length=MAX_LENGTH, return_tensors="pt")

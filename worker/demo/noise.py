@@ -4,6 +4,8 @@ import random
 import re
 import unicodedata
 
+# Words that turn a sentence round: losing one would make its mood wrong.
+DECIDING = set("no nunca jamás ni sin nadie ningún ninguna nada poco poca tampoco cero casi pero aunque bien mal".split())
 LETTERS = "abcdefghijklmnñopqrstuvwxyz"
 MARKS = ["<URL>", "<MENTION>", "<EMAIL>", "<PHONE>", "<HASHTAG_clase>", "<HASHTAG_docente>"]
 FACES = {"pos": "😊 😄 ❤️ 👏 🙏 👍 😍 💪 🔥 🙌 💙".split(), "neg": "😡 👎 😞 😤 🤦 😴 😠 😢 💩".split(), "neu": "😐 🤷 👌 🤔".split()}
@@ -23,6 +25,11 @@ def clean(text: str) -> str:
 def without_accents(word: str) -> str:
     """The word without acute accents; ñ and ü stay."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", word).replace("\u0301", ""))
+
+
+def decides(word: str) -> bool:
+    """Whether the word, without case and punctuation, is one of DECIDING."""
+    return word.lower().strip(".,;:!¡¿?") in DECIDING
 
 
 def misspell(word: str, rng: random.Random) -> str:
@@ -48,9 +55,9 @@ def roughen(text: str, mood: str, rng: random.Random) -> str:
     words = text.split(" ")
     if rng.random() < 0.3:
         words = [without_accents(word) for word in words]
-    words = [misspell(word, rng) if rng.random() < 0.04 else word for word in words]
+    words = [word if decides(word) or rng.random() > 0.04 else misspell(word, rng) for word in words]
     if len(words) > 4:
-        words = [word for word in words if rng.random() > 0.08] or words
+        words = [word for word in words if decides(word) or rng.random() > 0.08] or words
     text = " ".join(words)
     if rng.random() < 0.3:
         text = re.sub(r"[.,;!¡¿?]", "", text)
