@@ -98,7 +98,7 @@ pub fn write(
     let source_fields = kept.iter().map(|&place| reader.schema().field(place).clone());
     let new_fields = new.iter().map(|(name, column)| Field::new(name, column.data_type().clone(), true));
     let schema: SchemaRef = Arc::new(Schema::new(source_fields.chain(new_fields).collect::<Vec<_>>()));
-    let mut writer = ParquetTableWriter::create(to, Arc::clone(&schema)).map_err(unwritable)?;
+    let mut writer = ParquetTableWriter::create(to, Arc::clone(&schema)).map_err(|error| unwritable(&error))?;
     let mut start = 0;
     for batch in reader {
         let batch = batch.map_err(unreadable)?;
@@ -111,10 +111,10 @@ pub fn write(
         });
         writer
             .write(&batch.map_err(|error| SkillError::Permanent(format!("the output cannot be laid out: {error}")))?)
-            .map_err(unwritable)?;
+            .map_err(|error| unwritable(&error))?;
         start = end;
     }
-    writer.finish().map_err(unwritable)
+    writer.finish().map_err(|error| unwritable(&error))
 }
 
 fn beside(
@@ -132,6 +132,6 @@ fn has_text(comments: &[Comment]) -> BooleanArray {
     comments.iter().map(|comment| Some(comment.has_text)).collect()
 }
 
-fn unwritable(error: TableError) -> SkillError {
+fn unwritable(error: &TableError) -> SkillError {
     SkillError::ResourceExhausted(format!("the output cannot be written: {error}"))
 }
