@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::domain::placement::{Candidate, choose};
+use crate::domain::placement::{Candidate, Rank};
 
 /// Everyone that waits on this replica.
 #[derive(Debug, Default)]
@@ -22,7 +22,8 @@ struct Inside {
 
 #[derive(Debug)]
 struct Seat {
-    candidate: Candidate,
+    rank: Rank,
+    queues: Arc<[String]>,
     notify: Arc<Notify>,
     /// The queue that it was woken for and has not looked at yet.
     woken_for: Option<String>,
@@ -34,7 +35,8 @@ struct Queue {
     messages: u64,
     /// How many messages there had been when a claim last found it empty.
     empty_after: Option<u64>,
-    waiting: BTreeSet<u64>,
+    /// Those that sleep, by the order in which they are woken.
+    asleep: BTreeSet<(Rank, u64)>,
 }
 
 impl Waiting {
@@ -61,13 +63,24 @@ impl Inside {
     fn wake(&mut self, name: &str) {
         let queue = self.queues.entry(name.to_owned()).or_default();
         queue.messages += 1;
-        let asleep = queue.waiting.iter().filter_map(|place| Some((*place, self.places.get(place)?)));
-        let asleep = asleep.filter(|(_, seat)| seat.woken_for.is_none());
-        if let Some(place) = choose(asleep.map(|(place, seat)| (place, seat.candidate)))
-            && let Some(seat) = self.places.get_mut(&place)
-        {
+        let Some(&(_, first)) = queue.asleep.first() else { return };
+        self.set_asleep(first, false);
+        if let Some(seat) = self.places.get_mut(&first) {
             seat.woken_for = Some(name.to_owned());
             seat.notify.notify_one();
+        }
+    }
+
+    /// Puts a place among the sleepers of its queues, or takes it from there.
+    fn set_asleep(&mut self, place: u64, asleep: bool) {
+        let Some(seat) = self.places.get(&place) else { return };
+        for name in &*seat.queues {
+            let queue = self.queues.entry(name.clone()).or_default();
+            if asleep {
+                queue.asleep.insert((seat.rank, place));
+            } else {
+                queue.asleep.remove(&(seat.rank, place));
+            }
         }
     }
 }
@@ -76,7 +89,7 @@ impl Inside {
 pub(super) struct Place {
     waiting: Arc<Waiting>,
     number: u64,
-    queues: Vec<String>,
+    queues: Arc<[String]>,
     notify: Arc<Notify>,
 }
 
@@ -85,15 +98,18 @@ pub(super) struct Seen(Vec<u64>);
 
 impl Place {
     pub(super) fn enter(waiting: &Arc<Waiting>, queues: Vec<String>, candidate: Candidate) -> Self {
-        let notify = Arc::new(Notify::new());
+        let (notify, queues) = (Arc::new(Notify::new()), Arc::<[String]>::from(queues));
         let mut inside = waiting.inside();
         let number = inside.next_place;
         inside.next_place += 1;
-        let candidate = Candidate { since: number, ..candidate };
-        inside.places.insert(number, Seat { candidate, notify: Arc::clone(&notify), woken_for: None });
-        for queue in &queues {
-            inside.queues.entry(queue.clone()).or_default().waiting.insert(number);
-        }
+        let seat = Seat {
+            rank: candidate.rank(number),
+            queues: Arc::clone(&queues),
+            notify: Arc::clone(&notify),
+            woken_for: None,
+        };
+        inside.places.insert(number, seat);
+        inside.set_asleep(number, true);
         drop(inside);
         Self { waiting: Arc::clone(waiting), number, queues, notify }
     }
@@ -105,8 +121,8 @@ impl Place {
     /// Whether any of the queues may hold a task; if so, what to say with [`Self::found_empty`] when none does.
     pub(super) fn may_have_tasks(&self) -> Option<Seen> {
         let mut inside = self.waiting.inside();
-        if let Some(seat) = inside.places.get_mut(&self.number) {
-            seat.woken_for = None;
+        if inside.places.get_mut(&self.number).is_some_and(|seat| seat.woken_for.take().is_some()) {
+            inside.set_asleep(self.number, true);
         }
         let queues = || self.queues.iter().filter_map(|queue| inside.queues.get(queue));
         let any = queues().any(|queue| queue.empty_after != Some(queue.messages));
@@ -132,11 +148,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut inside = self.waiting.inside();
-        for queue in &self.queues {
-            if let Some(queue) = inside.queues.get_mut(queue) {
-                queue.waiting.remove(&self.number);
-            }
-        }
+        inside.set_asleep(self.number, false);
         let seat = inside.places.remove(&self.number);
         // Woken, but gone before it looked: the message is for the next one.
         if let Some(queue) = seat.and_then(|seat| seat.woken_for) {

@@ -1,16 +1,13 @@
-//! The state machine of a job: which state may follow which, and which one a step leads to.
+//! The state of a job, as it follows from what its blueprint does next.
+//!
+//! `pending → running ⇄ waiting → completed | failed | quarantined`, and `cancelled` by its client. The store refuses
+//! every step of a job that has ended, so nothing leads out of the last four.
 
 use relevo_shared::job::JobState;
 
 use super::blueprint::Next;
 
-/// Whether a job may go from one state to the other. Nothing leads out of a terminal state.
-#[must_use]
-pub const fn may_follow(from: JobState, to: JobState) -> bool {
-    !from.is_terminal() && !matches!(to, JobState::Pending)
-}
-
-/// The state of a job whose blueprint goes on like this. `begun` says whether a worker ever claimed a task of it.
+/// The state of a job whose blueprint goes on like this. `begun` says whether it has taken a step before.
 #[must_use]
 pub const fn state_for(next: &Next, begun: bool) -> JobState {
     match next {
@@ -25,22 +22,21 @@ pub const fn state_for(next: &Next, begun: bool) -> JobState {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
-    const ALL: [JobState; 7] = [
-        JobState::Pending,
-        JobState::Running,
-        JobState::Waiting,
-        JobState::Completed,
-        JobState::Failed,
-        JobState::Cancelled,
-        JobState::Quarantined,
-    ];
+    fn failed(quarantine: bool) -> Next {
+        Next::Failed { state: None, error: String::new(), cause: String::new(), details: Vec::new(), quarantine }
+    }
 
     #[test]
-    fn nothing_leads_out_of_a_terminal_state() {
-        for from in ALL.into_iter().filter(|state| state.is_terminal()) {
-            assert!(ALL.into_iter().all(|to| !may_follow(from, to)), "{from:?}");
-        }
+    fn only_an_end_is_terminal() {
+        let wait = Next::Wait { for_ms: 1, reason: crate::domain::blueprint::WaitReason::Timer };
+
+        assert!(!state_for(&wait, true).is_terminal());
+        assert!(state_for(&Next::Succeed { output: Value::Null }, false).is_terminal());
+        assert_eq!(state_for(&failed(true), true), JobState::Quarantined);
+        assert_eq!(state_for(&failed(false), true), JobState::Failed);
     }
 }

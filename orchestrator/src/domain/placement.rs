@@ -1,9 +1,6 @@
 //! Which worker may have a task, and which of several should.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use relevo_shared::{SkillName, worker::Registration};
 use serde_json::Value;
@@ -78,23 +75,32 @@ pub fn queue_name(skill: &SkillName, requirements: &Requirements) -> String {
 /// A worker that waits for a task.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Candidate {
-    /// How much of it is in use: running tasks over slots.
+    /// How much work it has, by its own measure.
     pub load: f64,
     /// Whether it has models loaded.
     pub warm: bool,
-    /// When it began to wait: lower is longer ago.
-    pub since: u64,
 }
 
-/// Of the workers that wait, the one that should be woken: a warm one first, then the least loaded, then the one that
-/// has waited longest.
-#[must_use]
-pub fn choose<K: Copy>(waiting: impl Iterator<Item = (K, Candidate)>) -> Option<K> {
-    waiting
-        .min_by(|(_, a), (_, b)| {
-            Reverse(a.warm).cmp(&Reverse(b.warm)).then(a.load.total_cmp(&b.load)).then(a.since.cmp(&b.since))
-        })
-        .map(|(key, _)| key)
+/// Where a worker stands among those that wait: the lowest is woken first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    cold: bool,
+    load_thousandths: u64,
+    since: u64,
+}
+
+impl Candidate {
+    /// A warm worker goes first, then the least loaded, then the one that has waited longest: `since` grows with time.
+    #[must_use]
+    pub fn rank(self, since: u64) -> Rank {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates, NaN becomes 0"
+        )]
+        let load_thousandths = (self.load * 1000.0) as u64;
+        Rank { cold: !self.warm, load_thousandths, since }
+    }
 }
 
 #[cfg(test)]
@@ -132,10 +138,11 @@ mod tests {
 
     #[test]
     fn a_warm_worker_is_woken_before_an_idle_one_and_an_idle_one_before_a_busy_one() {
-        let candidate = |load, warm, since| Candidate { load, warm, since };
+        let rank = |load, warm, since| Candidate { load, warm }.rank(since);
 
-        assert_eq!(choose([(1, candidate(0.0, false, 0)), (2, candidate(0.5, true, 9))].into_iter()), Some(2));
-        assert_eq!(choose([(1, candidate(0.5, false, 0)), (2, candidate(0.0, false, 9))].into_iter()), Some(2));
-        assert_eq!(choose([(1, candidate(0.0, false, 5)), (2, candidate(0.0, false, 4))].into_iter()), Some(2));
+        assert!(rank(0.5, true, 9) < rank(0.0, false, 0));
+        assert!(rank(0.0, false, 9) < rank(0.5, false, 0));
+        assert!(rank(0.0, false, 4) < rank(0.0, false, 5));
+        assert!(rank(f64::NAN, false, 4) < rank(f64::INFINITY, false, 4), "what a worker says cannot break the order");
     }
 }

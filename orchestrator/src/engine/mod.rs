@@ -5,9 +5,9 @@ mod step;
 
 use std::sync::Arc;
 
-use relevo_shared::{JobId, TaskId, worker::TaskResult};
+use relevo_shared::{JobId, TaskId, job::JobState, worker::TaskResult};
 use sha2::{Digest, Sha256};
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::{
     catalogue::Catalogue,
@@ -111,7 +111,12 @@ impl Engine {
         let written = self.store.advance_job(id, standing.revision, finished, &write).await?;
         if written && state.is_terminal() {
             self.metrics.job_ended(state, standing.now - standing.created_at);
-            info!(job = %id, client = %standing.client, blueprint = %blueprint.name, state = state.as_str(), "job ended");
+            // Thousands complete in a second; those that need a look are told of.
+            if state == JobState::Completed {
+                debug!(job = %id, client = %standing.client, blueprint = %blueprint.name, "job completed");
+            } else {
+                warn!(job = %id, client = %standing.client, blueprint = %blueprint.name, state = state.as_str(), "job ended");
+            }
         }
         Ok(())
     }

@@ -107,11 +107,8 @@ pub(super) async fn next_tasks(
 }
 
 fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) -> Poll {
-    let candidate = Candidate {
-        load: record.heartbeat.load.unwrap_or(0.0),
-        warm: record.loaded_models().next().is_some(),
-        since: 0,
-    };
+    let candidate =
+        Candidate { load: record.heartbeat.load.unwrap_or(0.0), warm: record.loaded_models().next().is_some() };
     Poll { worker, profile: Profile::of(&record.registration), candidate, lease: record.lease(), max, wait }
 }
 
