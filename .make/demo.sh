@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a real BETO job over a shipped table of comments, from the upload to the Parquet file, with Relevo's own parts.
-#   .make/demo.sh          starts on an empty folder, and ends by itself
+#   .make/demo.sh          starts on an empty folder, ends by itself, and leaves its data in .relevo/demo to be looked at
 #   .make/demo.sh --stay   keeps its data in .relevo/up and leaves everything running until Ctrl-C
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -26,11 +26,6 @@ clean_up() {
         kill -TERM "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true
     done
-    if [[ $stay == no && -n $data && $status == 0 ]]; then
-        rm -rf "$data"
-    elif [[ -n $data && $status != 0 && $status != 130 ]]; then
-        say "logs and data are kept in $data"
-    fi
     exit "$status"
 }
 trap clean_up EXIT
@@ -40,7 +35,7 @@ trap 'exit 130' INT TERM
 start() {
     local name=$1
     shift
-    "$@" >"$data/$name.log" 2>&1 &
+    "$@" >"$data/$name.log" 2>&1 {lock}>&- &
     servers+=($!)
 }
 
@@ -75,14 +70,17 @@ say "building (the first time takes some minutes)"
 cargo build --workspace --bins
 bin=$target/debug
 
-mkdir -p .relevo
 if [[ $stay == yes ]]; then
     data=$root/.relevo/up
-    mkdir -p "$data"
-    rm -f "$data/dev.env"
 else
-    data=$(mktemp -d "$root/.relevo/demo-XXXXXX")
+    data=$root/.relevo/demo
 fi
+mkdir -p .relevo
+exec {lock}>"$data.lock"
+flock -n "$lock" || fail "another one is running on ${data#"$root"/}"
+[[ $stay == yes ]] || rm -rf "$data"
+mkdir -p "$data"
+rm -f "$data/dev.env"
 
 say "starting relevo dev in ${data#"$root"/}"
 start relevo "$bin/relevo" dev --data "$data" --listen 127.0.0.1:0
@@ -108,14 +106,23 @@ timeout --foreground 300 "$bin/relevo" watch "$job" || {
 }
 "$bin/relevo" show "$job" --rows 8 --columns \
     id,docente,comentario,p_neg,p_neu,p_pos,sentiment_label_teacher,sentiment_conf,score_base_0_50,score_total_0_50
+echo
+say "the Parquet file: $(find ".relevo/${data##*/}/s3" -path "*$job*" -name '*.parquet' -print -quit)"
 python3 - "worker/demo/models/$model/accuracy.json" <<'PYTHON'
 import json, sys
 
 with open(sys.argv[1], encoding="utf-8") as file:
     measured = json.load(file)
-print("\nAccuracy of the shipped model, measured on sentences it was not trained on:")
-for name, value in measured.items():
-    print(f"  {name}: {value:.3f}" if isinstance(value, float) else f"  {name}: {value}")
+
+def figures(of):
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in of.items() if isinstance(value, (int, float)))
+
+
+print("The shipped model, measured on what it was not trained on:")
+print("  ", figures(measured))
+for name, part in measured.items():
+    if isinstance(part, dict):
+        print("  ", f"{name}:", figures(part))
 PYTHON
 
 if [[ $stay == yes ]]; then
