@@ -102,7 +102,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// The blueprint that a job is pinned to; `None` when Redis has lost it.
+    /// The blueprint that a job is pinned to; `None` when it is gone or cannot be read.
     ///
     /// # Errors
     /// When Redis is away.
@@ -110,9 +110,12 @@ impl Catalogue {
         if let Some(blueprint) = self.at_hand(hash) {
             return Ok(Some(blueprint));
         }
-        let Some(text) = store.pinned_blueprint(hash).await? else { return Ok(None) };
-        let Ok(blueprint) = Blueprint::parse(&text) else { return Ok(None) };
-        let blueprint = Arc::new(blueprint);
+        let blueprint = match store.pinned_blueprint(hash).await? {
+            Some(text) => Blueprint::parse(&text).ok().map(Arc::new),
+            // Redis may have lost it; the one in the folder does as well when it is still the same.
+            None => self.by_endpoint.values().find(|blueprint| blueprint.hash() == hash).cloned(),
+        };
+        let Some(blueprint) = blueprint else { return Ok(None) };
         self.keep(Arc::clone(&blueprint));
         Ok(Some(blueprint))
     }

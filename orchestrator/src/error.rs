@@ -40,6 +40,12 @@ pub enum Error {
     /// Redis failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The address is served, but not for this method.
+    #[error("{0}")]
+    NoMethod(String),
+    /// A handler panicked: a fault of this program.
+    #[error("panicked: {0}")]
+    Panicked(String),
     /// A job is in a form that this program cannot go on from.
     #[error("job {0} cannot go on: {1}")]
     Broken(JobId, String),
@@ -75,15 +81,17 @@ impl Error {
             Self::WorkerNotFound => "worker_not_found",
             Self::LeaseLost(_) => "lease_lost",
             Self::Invalid(..) => "invalid_parameters",
+            Self::NoMethod(_) => "method_not_allowed",
+            Self::Panicked(_) => "internal_error",
             Self::TooLarge(_) => "body_too_large",
             Self::UnsupportedType(_) => "unsupported_media_type",
             Self::S3Off => "s3_disabled",
             Self::Blob(BlobError::NotFound(_)) => "file_not_found",
             Self::Blob(BlobError::Away(_)) => "storage_unavailable",
             Self::Store(StoreError::Away(_)) => "store_unavailable",
-            Self::Blob(BlobError::Refused(_)) | Self::Store(StoreError::Corrupt(_)) | Self::Broken(..) => {
-                "internal_error"
-            }
+            Self::Blob(BlobError::Refused(_))
+            | Self::Store(StoreError::Corrupt(_) | StoreError::Partitions { .. })
+            | Self::Broken(..) => "internal_error",
         }
     }
 }

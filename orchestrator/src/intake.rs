@@ -62,7 +62,8 @@ where
         created_at: rfc3339(now_ms()),
     };
     let kept = store.commit_table(&table).await;
-    if kept.as_ref().map_or(true, |kept| kept.uri != table.uri) {
+    // Not after an error: the script may have run, and a head without its bytes is worse than bytes without a head.
+    if kept.as_ref().is_ok_and(|kept| kept.uri != table.uri) {
         let _ = blobs.remove(&key).await;
     }
     Ok(kept?)

@@ -8,6 +8,9 @@ use crate::domain::task::Outcome;
 /// Seconds: from a no-op to an hour of training.
 const RUN_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0];
 
+/// Seconds: from an answer out of memory to a large upload.
+const REQUEST_BUCKETS: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0, 60.0];
+
 /// Every metric of a replica.
 #[derive(Debug)]
 pub struct Metrics {
@@ -20,7 +23,6 @@ pub struct Metrics {
     task_run_seconds: HistogramVec,
     waiting_polls: IntGauge,
     requests: HistogramVec,
-    store_errors: IntCounterVec,
 }
 
 /// Milliseconds as the seconds that Prometheus asks for.
@@ -39,8 +41,8 @@ impl Metrics {
             registry.register(Box::new(metric.clone())).expect("the names differ");
             metric
         };
-        let histogram = |name: &str, help: &str, labels: &[&str]| {
-            let options = HistogramOpts::new(name, help).buckets(RUN_BUCKETS.to_vec());
+        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             let metric = HistogramVec::new(options, labels).expect("the names are valid");
             registry.register(Box::new(metric.clone())).expect("the names differ");
             metric
@@ -51,12 +53,21 @@ impl Metrics {
         Self {
             jobs_created: counter("relevo_jobs_created_total", "Jobs accepted.", &["blueprint"]),
             jobs_ended: counter("relevo_jobs_ended_total", "Jobs that ended, by their last state.", &["state"]),
-            job_seconds: histogram("relevo_job_duration_seconds", "From acceptance to the end.", &["state"]),
+            job_seconds: histogram(
+                "relevo_job_duration_seconds",
+                "From acceptance to the end.",
+                &["state"],
+                RUN_BUCKETS,
+            ),
             tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["outcome"]),
-            task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"]),
-            task_run_seconds: histogram("relevo_task_run_seconds", "From claim to result.", &["outcome"]),
-            requests: histogram("relevo_http_request_seconds", "Requests but for long polls.", &["route", "status"]),
-            store_errors: counter("relevo_store_errors_total", "Calls that Redis did not answer.", &["code"]),
+            task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"], RUN_BUCKETS),
+            task_run_seconds: histogram("relevo_task_run_seconds", "From claim to result.", &["outcome"], RUN_BUCKETS),
+            requests: histogram(
+                "relevo_http_request_seconds",
+                "Requests but for long polls.",
+                &["route", "status"],
+                REQUEST_BUCKETS,
+            ),
             waiting_polls,
             registry,
         }
@@ -91,11 +102,6 @@ impl Metrics {
     /// A request was answered.
     pub fn request_ended(&self, route: &str, status: u16, took: std::time::Duration) {
         self.requests.with_label_values(&[route, &status.to_string()]).observe(took.as_secs_f64());
-    }
-
-    /// Redis gave no usable answer.
-    pub fn store_failed(&self, code: &str) {
-        self.store_errors.with_label_values(&[code]).inc();
     }
 
     /// The gauge of long polls that wait.

@@ -124,38 +124,31 @@ pub struct Flags {
 #[error("settings: {0}")]
 pub struct BadSettings(String);
 
-/// `RELEVO_S3_BUCKET` and its companions: the nested settings that the environment may set.
-const NESTED: &[(&str, &str)] = &[("s3_", "s3.")];
-/// Environment variables of other programs of the family, which are no settings of this one.
-const NOT_OURS: &[&str] = &["url", "client_token", "worker_token", "config", "log"];
+/// Settings that the environment may set, each as `RELEVO_` and its name in capitals. Other variables with that start
+/// are left alone: Kubernetes makes some for every service, and clients and workers have theirs.
+const IN_ENVIRONMENT: &[&str] =
+    &["listen", "redis_url", "partitions", "blueprints", "retention_days", "max_body_bytes", "max_upload_bytes"];
+/// The same for S3, under `RELEVO_S3_`. Always text: a secret of digits is no number.
+const S3_IN_ENVIRONMENT: &[&str] = &["endpoint", "region", "bucket", "access_key", "secret_key", "session_token"];
 
 impl Settings {
     /// Reads the file, then the environment, then the flags, each over the one before.
     ///
     /// # Errors
-    /// When a value has the wrong type, a name is unknown, or a value makes no sense.
+    /// When a value has the wrong type or makes no sense, or the file has a name that is unknown.
     pub fn load(file: Option<PathBuf>, flags: &Flags) -> Result<Self, BadSettings> {
         let mut figment = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
             figment = figment.merge(Toml::file_exact(file));
         }
-        let environment = Env::prefixed("RELEVO_").ignore(NOT_OURS).map(|name| {
-            let name = name.as_str().to_ascii_lowercase();
-            NESTED
-                .iter()
-                .find_map(|(from, to)| Some(format!("{to}{}", name.strip_prefix(from)?)))
-                .unwrap_or(name)
-                .into()
-        });
-        let known = |name: &figment::value::UncasedStr| {
-            let name = name.as_str();
-            name.starts_with("s3.") || KNOWN.contains(&name)
-        };
-        let settings: Self = figment
-            .merge(environment.filter(known))
-            .merge(Serialized::defaults(flags))
-            .extract()
-            .map_err(|error| BadSettings(error.to_string()))?;
+        figment = figment.merge(Env::prefixed("RELEVO_").only(IN_ENVIRONMENT));
+        for name in S3_IN_ENVIRONMENT {
+            if let Ok(value) = std::env::var(format!("RELEVO_S3_{}", name.to_ascii_uppercase())) {
+                figment = figment.merge((format!("s3.{name}"), value));
+            }
+        }
+        let settings: Self =
+            figment.merge(Serialized::defaults(flags)).extract().map_err(|error| BadSettings(error.to_string()))?;
         settings.check()
     }
 
@@ -163,6 +156,9 @@ impl Settings {
         let wrong = |what: String| Err(BadSettings(what));
         if !(1..=4096).contains(&self.partitions) {
             return wrong(format!("partitions is {}, but must be 1 to 4096", self.partitions));
+        }
+        if self.retention_days == 0 {
+            return wrong("retention_days is 0, but must be at least 1".to_owned());
         }
         let hashes = self.clients.iter().map(|client| ("clients", &client.token_sha256));
         let hashes = hashes.chain(self.workers.iter().map(|worker| ("workers", &worker.token_sha256)));
@@ -174,7 +170,3 @@ impl Settings {
         Ok(self)
     }
 }
-
-/// Settings that the environment may set by their own name.
-const KNOWN: &[&str] =
-    &["listen", "redis_url", "partitions", "blueprints", "retention_days", "max_body_bytes", "max_upload_bytes"];

@@ -42,6 +42,23 @@ pub struct Registration {
     pub heartbeat_seconds: Option<u32>,
 }
 
+impl Registration {
+    /// A worker of which nothing but its skills is known.
+    #[must_use]
+    pub const fn of_skills(worker_id: WorkerId, supported_skills: Vec<Skill>) -> Self {
+        Self {
+            worker_id,
+            worker_type: None,
+            supported_skills,
+            resources: None,
+            installed_models: None,
+            labels: Vec::new(),
+            capabilities: None,
+            heartbeat_seconds: None,
+        }
+    }
+}
+
 /// A skill, by name alone or with a description.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -3,7 +3,8 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
-use tokio::{net::TcpListener, signal::unix::SignalKind, sync::oneshot};
+use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Failure;
@@ -16,10 +17,10 @@ use crate::{
     http::{App, Limits, Tokens, router},
     metrics::Metrics,
     settings::Settings,
-    store::{Durations, Store},
+    store::{Durations, Store, StoreError},
 };
 
-/// Requests under way may take this long after a signal; polls that wait are simply cut.
+/// Requests under way may take this long after a signal; polls that wait are answered at once.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// `relevo serve`.
@@ -43,10 +44,15 @@ pub(super) async fn run(settings: &Settings, listener: TcpListener) -> Result<()
     let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
     let durations = Durations { retention, ..Durations::default() };
     let store = Store::new(&settings.redis_url, settings.partitions, durations)?;
+    match store.settle_partitions().await {
+        Err(error @ StoreError::Away(_)) => warn!(%error, "redis is not there yet"),
+        other => other?,
+    }
+    let stopping = CancellationToken::new();
     let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
     let metrics = Arc::new(Metrics::new());
     let engine = Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics)));
-    let dispatch = Dispatch::new(store.clone(), Arc::clone(&metrics));
+    let dispatch = Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone());
     let app = App {
         engine: Arc::clone(&engine),
         dispatch: Arc::clone(&dispatch),
@@ -58,24 +64,27 @@ pub(super) async fn run(settings: &Settings, listener: TcpListener) -> Result<()
         limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
     };
 
-    let background = [tokio::spawn(dispatch.run()), tokio::spawn(duties::run(store, engine))];
-    let (stopping, stopped) = oneshot::channel();
+    let mut background = JoinSet::new();
+    background.spawn(dispatch.run());
+    background.spawn(duties::run(store, engine));
     // Answers are small and wanted at once.
     let listener = listener.tap_io(|socket| {
         let _ = socket.set_nodelay(true);
     });
-    let served = tokio::spawn(
-        axum::serve(listener, router(app))
-            .with_graceful_shutdown(async {
-                told_to_stop().await;
-                let _ = stopping.send(());
-            })
-            .into_future(),
-    );
-    let _ = stopped.await;
+    let no_more = stopping.clone();
+    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(no_more.cancelled_owned());
+    let mut served = tokio::spawn(serving.into_future());
+    let failed = tokio::select! {
+        () = told_to_stop() => None,
+        ended = background.join_next() => Some(format!("a background task ended: {ended:?}")),
+        ended = &mut served => Some(format!("the server ended: {ended:?}")),
+    };
     info!("stopping");
+    stopping.cancel();
+    if let Some(reason) = failed {
+        return Err(reason.into());
+    }
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
-    background.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }
 

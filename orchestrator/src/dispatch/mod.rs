@@ -15,6 +15,7 @@ use std::{
 use prometheus::IntGauge;
 use relevo_shared::WorkerId;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub use registry::Registry;
@@ -57,40 +58,56 @@ pub struct Dispatch {
     metrics: Arc<Metrics>,
     waiting: Arc<Waiting>,
     /// Queue to what its tasks ask for, for queues that ask for anything.
-    requirements: Mutex<BTreeMap<String, Requirements>>,
+    requirements: Mutex<Arc<BTreeMap<String, Requirements>>>,
+    stopping: CancellationToken,
 }
 
 impl Dispatch {
     /// A dispatch with nobody waiting.
     #[must_use]
-    pub fn new(store: Store, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { store, metrics, waiting: Arc::default(), requirements: Mutex::default() })
+    pub fn new(store: Store, metrics: Arc<Metrics>, stopping: CancellationToken) -> Arc<Self> {
+        Arc::new(Self { store, metrics, waiting: Arc::default(), requirements: Mutex::default(), stopping })
     }
 
-    /// Waits until there is a task for this worker. Empty when there was none in time.
+    /// Waits until there is a task for this worker. Empty when there was none in time, or when this replica is stopping.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn next_tasks(&self, poll: Poll) -> Result<Vec<ClaimedTask>> {
-        let queues = self.queues_for(&poll.profile);
         let deadline = Instant::now() + poll.wait;
         let _counted = Counted::new(self.metrics.waiting_polls());
         // Entered before the first claim: a task that comes between claim and wait is not missed.
-        let place = Place::enter(&self.waiting, queues, poll.candidate);
-        loop {
+        let mut known = self.known();
+        let mut place = Place::enter(&self.waiting, queues_for(&poll.profile, &known), poll.candidate);
+        while !self.stopping.is_cancelled() {
             if let Some(seen) = place.may_have_tasks() {
                 let Claimed { tasks, emptied } = self.claim(&poll, place.queues()).await?;
                 if emptied {
                     place.found_empty(&seen);
                 }
                 if !tasks.is_empty() {
+                    if !emptied {
+                        place.pass_on();
+                    }
                     return Ok(tasks);
                 }
             }
-            if timeout_at(deadline, place.woken()).await.is_err() {
-                return Ok(Vec::new());
+            tokio::select! {
+                woken = timeout_at(deadline, place.woken()) => if woken.is_err() { break },
+                () = self.stopping.cancelled() => {}
+            }
+            let now_known = self.known();
+            if !Arc::ptr_eq(&known, &now_known) {
+                // A task asks for what no task asked for before: this worker may have it.
+                known = now_known;
+                place = Place::enter(&self.waiting, queues_for(&poll.profile, &known), poll.candidate);
             }
         }
+        Ok(Vec::new())
+    }
+
+    fn known(&self) -> Arc<BTreeMap<String, Requirements>> {
+        Arc::clone(&self.requirements.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn claim(&self, poll: &Poll, queues: &[String]) -> Result<Claimed> {
@@ -111,19 +128,6 @@ impl Dispatch {
             self.metrics.task_claimed(task.skill.as_str(), task.queued_ms);
         }
         Ok(all)
-    }
-
-    /// The queues that hold tasks which this worker may have.
-    fn queues_for(&self, profile: &Profile) -> Vec<String> {
-        let known = self.requirements.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut queues = Vec::new();
-        for skill in &profile.skills {
-            let start = format!("{skill}|");
-            queues.push(skill.to_string());
-            let special = known.range(start.clone()..).take_while(|(queue, _)| queue.starts_with(&start));
-            queues.extend(special.filter(|(_, wanted)| meets(profile, wanted)).map(|(queue, _)| queue.clone()));
-        }
-        queues
     }
 
     /// Listens to Redis for ever, and looks at every queue now and then in case a message was lost.
@@ -159,15 +163,31 @@ impl Dispatch {
     }
 
     fn knows(&self, queue: &str) -> bool {
-        self.requirements.lock().unwrap_or_else(PoisonError::into_inner).contains_key(queue)
+        self.known().contains_key(queue)
     }
 
     async fn learn_requirements(&self) -> Result<()> {
         let known = self.store.requirements().await?;
         let read = known.into_iter().filter_map(|(queue, text)| Some((queue, serde_json::from_str(&text).ok()?)));
-        *self.requirements.lock().unwrap_or_else(PoisonError::into_inner) = read.collect();
+        let read: BTreeMap<String, Requirements> = read.collect();
+        let mut known = self.requirements.lock().unwrap_or_else(PoisonError::into_inner);
+        if **known != read {
+            *known = Arc::new(read);
+        }
         Ok(())
     }
+}
+
+/// The queues that hold tasks which this worker may have.
+fn queues_for(profile: &Profile, known: &BTreeMap<String, Requirements>) -> Vec<String> {
+    let mut queues = Vec::new();
+    for skill in &profile.skills {
+        let start = format!("{skill}|");
+        queues.push(skill.to_string());
+        let special = known.range(start.clone()..).take_while(|(queue, _)| queue.starts_with(&start));
+        queues.extend(special.filter(|(_, wanted)| meets(profile, wanted)).map(|(queue, _)| queue.clone()));
+    }
+    queues
 }
 
 /// Counts one more for as long as it lives, also when its poll is dropped half-way.

@@ -22,6 +22,9 @@ const FRESH_FOR: Duration = Duration::from_secs(5);
 /// Stale entries are dropped once there are this many.
 const SWEEP_ABOVE: usize = 20_000;
 
+/// How often a worker may say that it beats: its leases last three times as long.
+const HEARTBEAT_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
+
 /// Workers by id, in Redis and for a few seconds in memory.
 #[derive(Debug)]
 pub struct Registry {
@@ -39,9 +42,17 @@ impl Registry {
     /// Registers a worker, or registers it anew.
     ///
     /// # Errors
-    /// When Redis is away.
+    /// When what it says makes no sense, or Redis is away.
     pub async fn register(&self, registration: Registration) -> Result<()> {
-        self.keep(WorkerRecord { registration, heartbeat: Heartbeat::default() }).await
+        if let Some(seconds) = registration.heartbeat_seconds
+            && !HEARTBEAT_SECONDS.contains(&seconds)
+        {
+            let reason = format!("must be {} to {}", HEARTBEAT_SECONDS.start(), HEARTBEAT_SECONDS.end());
+            return Err(Error::invalid("heartbeat_seconds", reason));
+        }
+        self.store.register_worker(&registration).await?;
+        self.remember(WorkerRecord { registration, heartbeat: Heartbeat::default() });
+        Ok(())
     }
 
     /// Takes a heartbeat. A worker that was forgotten is registered from it when it names its skills.
@@ -49,30 +60,19 @@ impl Registry {
     /// # Errors
     /// [`Error::WorkerNotFound`] for an unknown worker that does not say what it can do.
     pub async fn heartbeat(&self, id: &WorkerId, mut heartbeat: Heartbeat) -> Result<()> {
+        // Some releases name no skills while they are busy, and mean nothing by it.
         let skills = heartbeat.supported_skills.take().filter(|skills| !skills.is_empty());
-        let mut record = match (self.find(id).await, &skills) {
-            (Ok(record), _) => WorkerRecord::clone(&record),
-            (Err(Error::WorkerNotFound), Some(_)) => WorkerRecord {
-                registration: Registration {
-                    worker_id: id.clone(),
-                    worker_type: None,
-                    supported_skills: Vec::new(),
-                    resources: None,
-                    installed_models: None,
-                    labels: Vec::new(),
-                    capabilities: None,
-                    heartbeat_seconds: None,
-                },
-                heartbeat: Heartbeat::default(),
-            },
-            (Err(error), _) => return Err(error),
-        };
-        if let Some(skills) = skills {
-            record.registration.supported_skills = skills;
-        }
         heartbeat.current_tasks = None;
-        record.heartbeat = heartbeat;
-        self.keep(record).await
+        match (self.store.beat_worker(id, Some(&heartbeat), skills.as_deref()).await?, skills) {
+            (Some(record), _) => {
+                self.remember(record);
+                Ok(())
+            }
+            (None, Some(supported_skills)) => {
+                self.register(Registration::of_skills(id.clone(), supported_skills)).await
+            }
+            (None, None) => Err(Error::WorkerNotFound),
+        }
     }
 
     /// Keeps a worker that says nothing new.
@@ -80,8 +80,9 @@ impl Registry {
     /// # Errors
     /// [`Error::WorkerNotFound`] for an unknown worker.
     pub async fn refresh(&self, id: &WorkerId) -> Result<()> {
-        let record = self.find(id).await?;
-        self.keep(WorkerRecord::clone(&record)).await
+        let record = self.store.beat_worker(id, None, None).await?.ok_or(Error::WorkerNotFound)?;
+        self.remember(record);
+        Ok(())
     }
 
     /// A worker that is registered.
@@ -95,22 +96,17 @@ impl Registry {
         {
             return Ok(record);
         }
-        let record = Arc::new(self.store.worker(id).await?.ok_or(Error::WorkerNotFound)?);
-        self.remember(Arc::clone(&record));
-        Ok(record)
+        let record = self.store.worker(id).await?.ok_or(Error::WorkerNotFound)?;
+        Ok(self.remember(record))
     }
 
-    async fn keep(&self, record: WorkerRecord) -> Result<()> {
-        self.store.register_worker(&record).await?;
-        self.remember(Arc::new(record));
-        Ok(())
-    }
-
-    fn remember(&self, record: Arc<WorkerRecord>) {
+    fn remember(&self, record: WorkerRecord) -> Arc<WorkerRecord> {
+        let record = Arc::new(record);
         let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
         if lately.len() >= SWEEP_ABOVE {
             lately.retain(|_, (_, heard)| heard.elapsed() < FRESH_FOR);
         }
-        lately.insert(record.registration.worker_id.clone(), (record, Instant::now()));
+        lately.insert(record.registration.worker_id.clone(), (Arc::clone(&record), Instant::now()));
+        record
     }
 }

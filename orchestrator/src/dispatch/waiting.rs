@@ -139,6 +139,14 @@ impl Place {
         }
     }
 
+    /// There is more than this place could take: wakes one more for each of its queues.
+    pub(super) fn pass_on(&self) {
+        let mut inside = self.waiting.inside();
+        for queue in &*self.queues {
+            inside.wake(queue);
+        }
+    }
+
     /// Ends when this place is woken.
     pub(super) async fn woken(&self) {
         self.notify.notified().await;

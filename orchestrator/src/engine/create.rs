@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use relevo_shared::{JobId, dataset::TableRef, job::CreateJob};
+use relevo_shared::{JobId, dataset::TableRef, job::CreateJob, problem::Detail};
 use serde_json::{Map, Value};
 
 use super::{Engine, step::OwnedFacts};
@@ -20,6 +20,7 @@ impl Engine {
     /// When there is no such blueprint, the input does not fit it, its dataset is unknown, or Redis is away.
     pub async fn create_job(&self, client: &str, endpoint: &str, request: CreateJob) -> Result<JobId> {
         let blueprint = self.catalogue.at(endpoint)?;
+        refuse_what_is_not_offered(&request)?;
         let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
         let source = self.pin_source(&blueprint, input.as_object()).await?;
         self.catalogue.pin(&self.store, &blueprint).await?;
@@ -58,40 +59,50 @@ impl Engine {
         };
         let table_key = text("table_key").unwrap_or_else(|| "primary".to_owned());
         let source_ref = text("source_ref").unwrap_or_else(|| "main".to_owned());
-        let Some(dataset) = self.store.dataset(&id).await? else {
-            return Err(Error::invalid("initial_data.dataset_id", format!("there is no dataset {id:?}")));
-        };
-        let Some(table) = dataset.table(&table_key, &source_ref) else {
-            let mut known: Vec<&str> = dataset.heads.keys().map(String::as_str).collect();
-            known.sort_unstable();
+        let (table, known) = self.store.table(&id, &table_key, &source_ref).await?;
+        let Some(table) = table else {
+            if known.is_empty() {
+                return Err(Error::invalid("initial_data.dataset_id", format!("there is no dataset {id:?}")));
+            }
             let reason = format!(
                 "dataset {id:?} has no table {table_key:?} at {source_ref:?}; its tables: {}",
                 known.join(", ")
             );
             return Err(Error::invalid("initial_data.table_key", reason));
         };
-        self.check_columns(blueprint, input, table)?;
+        check_columns(blueprint, input, &table)?;
         Ok(Some(serde_json::to_value(table).expect("a table has string keys only")))
     }
+}
 
-    /// Refuses columns that the table does not have. A property of the input with `"format": "column"` names one.
-    fn check_columns(&self, blueprint: &Blueprint, input: Option<&Map<String, Value>>, table: &TableRef) -> Result<()> {
-        let known = || table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-        for name in column_properties(&blueprint.input) {
-            let wanted = match input.and_then(|input| input.get(name)) {
-                Some(Value::String(one)) => vec![one.as_str()],
-                Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-                _ => continue,
-            };
-            if let Some(missing) =
-                wanted.iter().find(|wanted| table.columns.iter().all(|column| column.name != **wanted))
-            {
-                let reason = format!("the table has no column {missing:?}; its columns: {}", known());
-                return Err(Error::invalid(format!("initial_data.{name}"), reason));
-            }
+/// Refuses columns that the table does not have. A property of the input with `"format": "column"` names one.
+fn check_columns(blueprint: &Blueprint, input: Option<&Map<String, Value>>, table: &TableRef) -> Result<()> {
+    let known = || table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+    for name in column_properties(&blueprint.input) {
+        let wanted = match input.and_then(|input| input.get(name)) {
+            Some(Value::String(one)) => vec![one.as_str()],
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
+            _ => continue,
+        };
+        if let Some(missing) = wanted.iter().find(|wanted| table.columns.iter().all(|column| column.name != **wanted)) {
+            let reason = format!("the table has no column {missing:?}; its columns: {}", known());
+            return Err(Error::invalid(format!("initial_data.{name}"), reason));
         }
-        Ok(())
     }
+    Ok(())
+}
+
+/// Refuses members that would be stored and then not acted on: a client that relies on one must hear of it.
+fn refuse_what_is_not_offered(request: &CreateJob) -> Result<()> {
+    let given = [
+        ("webhook_url", request.webhook_url.is_some()),
+        ("dispatch_timeout", request.dispatch_timeout.is_some()),
+        ("result_timeout", request.result_timeout.is_some()),
+    ];
+    let refused = given.into_iter().filter(|(_, given)| *given);
+    let details: Vec<Detail> =
+        refused.map(|(name, _)| Detail::new(name, "is not offered by this release; leave it out")).collect();
+    if details.is_empty() { Ok(()) } else { Err(Error::invalid_fields(details)) }
 }
 
 /// The properties of an input schema that name columns of its table: those of `"format": "column"`, or lists of such.

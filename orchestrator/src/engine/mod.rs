@@ -3,9 +3,16 @@
 mod create;
 mod step;
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+};
 
-use relevo_shared::{JobId, TaskId, job::JobState, worker::TaskResult};
+use relevo_shared::{
+    JobId, TaskId,
+    job::{JobError, JobState},
+    worker::TaskResult,
+};
 use sha2::{Digest, Sha256};
 use tracing::{debug, warn};
 
@@ -17,15 +24,17 @@ use crate::{
     },
     error::{Error, Result},
     metrics::Metrics,
-    store::{Completion, LeaseAnswer, LoadedJob, Standing, Store},
+    store::{Completion, LeaseAnswer, LoadedJob, Standing, StepWrite, Store},
 };
 
-/// Moves jobs; cheap to clone.
-#[derive(Debug, Clone)]
+/// Moves jobs; one per replica.
+#[derive(Debug)]
 pub struct Engine {
     store: Store,
     catalogue: Arc<Catalogue>,
     metrics: Arc<Metrics>,
+    /// Queues whose requirements Redis has been told of.
+    noted: Mutex<HashSet<String>>,
 }
 
 /// What became of a result.
@@ -42,8 +51,8 @@ pub enum Accepted {
 impl Engine {
     /// An engine over this store and these blueprints.
     #[must_use]
-    pub const fn new(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>) -> Self {
-        Self { store, catalogue, metrics }
+    pub fn new(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>) -> Self {
+        Self { store, catalogue, metrics, noted: Mutex::default() }
     }
 
     /// Takes a worker's result and moves the job on.
@@ -65,7 +74,7 @@ impl Engine {
             Verdict::Ended(outcome) => match self.store.complete_task(id, &worker, token, &outcome, &digest).await? {
                 Completion::Accepted { standing, run_ms } => {
                     self.metrics.task_ended(&outcome, run_ms);
-                    if let Err(error) = self.take_step(id.job, *standing, Some(id), event(outcome)).await {
+                    if let Err(error) = self.take_step(id.job, &standing, Some(id), event(outcome)).await {
                         // The result is safe in Redis; a duty takes the step when this replica cannot.
                         warn!(job = %id.job, %error, "the next step is left to a later look");
                     }
@@ -82,29 +91,46 @@ impl Engine {
     /// # Errors
     /// When Redis is away, or the job cannot go on.
     pub async fn look_at(&self, id: JobId) -> Result<()> {
-        let Some(LoadedJob { standing, finished, task_open, wait_until }) = self.store.load_job(id).await? else {
-            return Ok(self.store.forget_due(id).await?);
+        let Some(LoadedJob { standing, finished, wait_until }) = self.store.load_job(id).await? else {
+            return Ok(());
         };
-        if standing.state.is_terminal() || (task_open && finished.is_none()) {
-            return Ok(self.store.forget_due(id).await?);
-        }
-        match finished {
-            Some(finished) => self.take_step(id, standing, Some(finished.task), event(finished.outcome)).await,
-            None if wait_until.is_some_and(|at| at <= standing.now) => {
-                self.take_step(id, standing, None, Event::TimerFired).await
-            }
-            None => Ok(()),
+        let (task, event) = match finished {
+            Some(finished) => (Some(finished.task), event(finished.outcome)),
+            None if wait_until.is_some_and(|at| at <= standing.now) => (None, Event::TimerFired),
+            None => return Ok(()),
+        };
+        match self.take_step(id, &standing, task, event).await {
+            Err(Error::Broken(_, reason)) => self.quarantine(id, &standing, task, reason).await,
+            other => other,
         }
     }
 
+    /// Puts a job aside that cannot be read: looking at it again would not mend it.
+    async fn quarantine(&self, id: JobId, standing: &Standing, task: Option<TaskId>, reason: String) -> Result<()> {
+        warn!(job = %id, reason, "job put aside: it cannot be read");
+        let error = JobError { code: "States.Runtime".to_owned(), message: reason, state: None, details: Vec::new() };
+        let write = StepWrite {
+            state: JobState::Quarantined,
+            execution: standing.execution.clone(),
+            current: String::new(),
+            entered: "[]".to_owned(),
+            due_in_ms: None,
+            result: None,
+            error: Some(serde_json::to_string(&error).expect("an error has string keys only")),
+            task: None,
+        };
+        self.store.advance_job(id, standing.revision, task, &write).await?;
+        Ok(())
+    }
+
     /// Decides the next step of a job and writes it.
-    async fn take_step(&self, id: JobId, standing: Standing, finished: Option<TaskId>, event: Event) -> Result<()> {
+    async fn take_step(&self, id: JobId, standing: &Standing, finished: Option<TaskId>, event: Event) -> Result<()> {
         let Some(blueprint) = self.catalogue.pinned(&self.store, &standing.hash).await? else {
-            return Err(Error::Broken(id, format!("blueprint {} is gone", standing.hash)));
+            return Err(Error::Broken(id, format!("its blueprint {} is gone or cannot be read", standing.hash)));
         };
         let execution = serde_json::from_str(&standing.execution)
             .map_err(|error| Error::Broken(id, format!("execution: {error}")))?;
-        let facts = step::OwnedFacts::read(id, &standing)?;
+        let facts = step::OwnedFacts::read(id, standing)?;
         let step = blueprint::resume(&blueprint, execution, event, &facts.borrow());
         let write = self.write_of(id, standing.revision, standing.priority, true, &step).await?;
         let state = write.state;

@@ -1,12 +1,14 @@
 //! Between a step as the domain decides it and a step as the store writes it.
 
+use std::sync::PoisonError;
+
 use relevo_shared::{JobId, TaskId, job::JobError};
 use serde_json::Value;
 
 use super::Engine;
 use crate::{
     domain::{
-        blueprint::{Facts, Next, Resource, Step, TaskOrder},
+        blueprint::{Facts, Next, Requirements, Resource, Step, TaskOrder},
         job::state_for,
         placement::queue_name,
     },
@@ -95,11 +97,21 @@ impl Engine {
         Ok(write)
     }
 
+    /// Tells every replica, once, what the tasks of a queue ask for.
+    async fn note_requirements(&self, queue: &str, requirements: &Requirements) -> Result<()> {
+        let noted = || self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if !noted().contains(queue) {
+            self.store.note_requirements(queue, &requirements.canonical()).await?;
+            noted().insert(queue.to_owned());
+        }
+        Ok(())
+    }
+
     async fn task_of(&self, id: TaskId, priority: i32, order: &TaskOrder) -> Result<TaskWrite> {
         let Resource::Skill(skill) = &order.resource;
         let queue = queue_name(skill, &order.requirements);
         if !order.requirements.is_empty() {
-            self.store.note_requirements(&queue, &order.requirements.canonical()).await?;
+            self.note_requirements(&queue, &order.requirements).await?;
         }
         let seconds = |seconds: Option<u32>| seconds.map(|seconds| u64::from(seconds) * 1000);
         Ok(TaskWrite {

@@ -1,8 +1,8 @@
 //! Reads what a request says: JSON bodies, queries and path parts, with errors that name the field.
 
 use axum::{
-    extract::{FromRequest, Request},
-    http::header,
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -40,12 +40,28 @@ impl<T: DeserializeOwned> FromRequest<App> for MaybeJson<T> {
     }
 }
 
-impl<T: DeserializeOwned, S: Sync> axum::extract::FromRequestParts<S> for Query<T> {
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
         query.map(|query| Self(query.0)).map_err(|error| Error::invalid("query", error.body_text()))
+    }
+}
+
+/// The parts of a path that are named in its route.
+#[derive(Debug)]
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Sync + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(path) => Ok(Self(path.0)),
+            // A part that is no text names nothing that there is.
+            Err(_) => Err(Error::NotFound(format!("nothing is served at {} {}", parts.method, parts.uri.path()))),
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, header},
 };
 use futures_util::StreamExt;
 use relevo_shared::dataset::{CommitView, DatasetSummary, DatasetView, TableRef};
 use serde_json::{Value, json};
 
-use super::{App, auth::Client, files::limited};
+use super::{App, auth::Client, body, files::limited};
 use crate::{
     error::{Error, Result},
     intake::{self, NewTable},
@@ -25,7 +25,7 @@ const MOST: usize = 1000;
 pub(super) async fn put_table(
     State(app): State<App>,
     _client: Client,
-    Path((dataset_id, table_key)): Path<(String, String)>,
+    body::Path((dataset_id, table_key)): body::Path<(String, String)>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<TableRef>> {
@@ -41,9 +41,7 @@ pub(super) async fn put_table(
 /// `GET /api/datasets`: the newest first.
 pub(super) async fn list(State(app): State<App>, _client: Client) -> Result<Json<Value>> {
     let mut datasets = Vec::new();
-    for (id, updated) in app.store.datasets(MOST).await? {
-        let Some(record) = app.store.dataset(&id).await? else { continue };
-        let mut tables: Vec<String> = record.heads.into_keys().collect();
+    for (id, updated, mut tables) in app.store.datasets(MOST).await? {
         tables.sort_unstable();
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole and small")]
         let updated_at = rfc3339(updated as i64);
@@ -56,7 +54,7 @@ pub(super) async fn list(State(app): State<App>, _client: Client) -> Result<Json
 pub(super) async fn show(
     State(app): State<App>,
     _client: Client,
-    Path(dataset_id): Path<String>,
+    body::Path(dataset_id): body::Path<String>,
 ) -> Result<Json<DatasetView>> {
     let not_found = || Error::NotFound(format!("there is no dataset {dataset_id:?}"));
     let record = app.store.dataset(&dataset_id).await?.ok_or_else(not_found)?;
@@ -64,7 +62,7 @@ pub(super) async fn show(
 }
 
 fn view(dataset_id: String, record: &DatasetRecord) -> DatasetView {
-    let mut tables: Vec<TableRef> = record.heads.keys().filter_map(|key| record.table(key, "main").cloned()).collect();
+    let mut tables: Vec<TableRef> = record.heads.keys().filter_map(|key| record.head(key).cloned()).collect();
     tables.sort_by(|a, b| a.table_key.cmp(&b.table_key));
     let mut commits: Vec<CommitView> = record
         .commits

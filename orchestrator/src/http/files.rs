@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
 };
@@ -13,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, future};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{App, auth::Client, body::Query, jobs::own_job};
+use super::{App, auth::Client, body, jobs::own_job};
 use crate::{
     blobs::{LONGEST_LINK, UploadError},
     error::{Error, Result},
@@ -36,8 +36,8 @@ pub(super) struct LinkQuery {
 pub(super) async fn link_to_upload(
     State(app): State<App>,
     client: Client,
-    Path(id): Path<String>,
-    Query(query): Query<LinkQuery>,
+    body::Path(id): body::Path<String>,
+    body::Query(query): body::Query<LinkQuery>,
 ) -> Result<Json<Value>> {
     let filename = query.filename.ok_or_else(|| Error::invalid("filename", "is required: the name of the file"))?;
     let lasts = link_duration(query.expires_in.as_deref())?;
@@ -59,7 +59,7 @@ fn link_duration(text: Option<&str>) -> Result<Duration> {
 pub(super) async fn upload(
     State(app): State<App>,
     client: Client,
-    Path((id, filename)): Path<(String, String)>,
+    body::Path((id, filename)): body::Path<(String, String)>,
     body: Body,
 ) -> Result<Json<Value>> {
     let blobs = app.blobs()?;
@@ -93,7 +93,7 @@ pub(super) fn upload_error(error: UploadError<Error>) -> Error {
 pub(super) async fn download(
     State(app): State<App>,
     client: Client,
-    Path((id, filename)): Path<(String, String)>,
+    body::Path((id, filename)): body::Path<(String, String)>,
 ) -> Result<impl IntoResponse> {
     let blobs = app.blobs()?;
     let job = own_job(&app, &client, &id).await?;

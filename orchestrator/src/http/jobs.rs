@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{StatusCode, Uri},
 };
 use relevo_shared::{
@@ -40,7 +40,11 @@ fn endpoint(path: &str) -> Result<&str> {
 }
 
 /// `GET /api/v1/jobs/{job_id}`.
-pub(super) async fn show(State(app): State<App>, client: Client, Path(id): Path<String>) -> Result<Json<JobView>> {
+pub(super) async fn show(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<JobView>> {
     let job: JobId = id.parse().map_err(|_| Error::JobNotFound(id.clone()))?;
     let record = app.store.read_job(job).await?.filter(|record| record.client() == Some(client.name.as_str()));
     Ok(Json(job_view(job, record.ok_or(Error::JobNotFound(id))?)?))

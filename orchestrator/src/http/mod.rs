@@ -89,7 +89,7 @@ pub fn router(app: App) -> Router {
         .route("/_worker/tasks/{task_id}/progress", post(worker::progress))
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
-        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .layer(CatchPanicLayer::custom(problem::after_panic))
+        .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }

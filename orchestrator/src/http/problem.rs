@@ -2,15 +2,13 @@
 
 use std::any::Any;
 
+use crate::{blobs::BlobError, error::Error, store::StoreError};
 use axum::{
     Json,
     http::{Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use relevo_shared::problem::Problem;
-use tracing::error;
-
-use crate::{blobs::BlobError, error::Error, store::StoreError};
 
 /// Seconds after which a client may try again while Redis or S3 is away.
 const RETRY_AFTER: &str = "2";
@@ -28,9 +26,11 @@ impl Error {
             Self::UnsupportedType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::S3Off => StatusCode::NOT_IMPLEMENTED,
             Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Blob(BlobError::Refused(_)) | Self::Store(StoreError::Corrupt(_)) | Self::Broken(..) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            Self::Blob(BlobError::Refused(_))
+            | Self::Store(StoreError::Corrupt(_) | StoreError::Partitions { .. })
+            | Self::Broken(..)
+            | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
 
@@ -50,9 +50,7 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status.is_server_error() && !matches!(self, Self::S3Off) {
-            error!(code = self.code(), error = %self, "request failed");
-        }
+        let cause = Cause { code: self.code(), text: self.to_string() };
         let sentence = self.public_text();
         let code = self.code().to_owned();
         let (details, job_id) = match self {
@@ -65,8 +63,18 @@ impl IntoResponse for Error {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
         }
+        if status.is_server_error() {
+            response.extensions_mut().insert(cause);
+        }
         response
     }
+}
+
+/// Why a response is an error of the server, for the log; it never leaves the process.
+#[derive(Debug, Clone)]
+pub(super) struct Cause {
+    pub(super) code: &'static str,
+    pub(super) text: String,
 }
 
 /// Nothing is served at this address.
@@ -75,30 +83,13 @@ pub(super) async fn no_route(method: Method, uri: Uri) -> Error {
 }
 
 /// The address is served, but not for this method.
-pub(super) async fn no_method(method: Method, uri: Uri) -> Response {
-    let sentence = format!("{} is not served for {method}", uri.path());
-    let problem = Problem {
-        error: sentence.clone(),
-        code: "method_not_allowed".to_owned(),
-        message: sentence,
-        details: Vec::new(),
-        job_id: None,
-    };
-    (StatusCode::METHOD_NOT_ALLOWED, Json(problem)).into_response()
+pub(super) async fn no_method(method: Method, uri: Uri) -> Error {
+    Error::NoMethod(format!("{} is not served for {method}", uri.path()))
 }
 
 /// A handler panicked: the client hears that something went wrong, the log hears what.
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub(super) fn after_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    error!(panic = text.unwrap_or("unknown"), "a handler panicked");
-    let sentence = "something went wrong on our side; the log has the details".to_owned();
-    let problem = Problem {
-        error: sentence.clone(),
-        code: "internal_error".to_owned(),
-        message: sentence,
-        details: Vec::new(),
-        job_id: None,
-    };
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(problem)).into_response()
+    Error::Panicked(text.unwrap_or("a panic without a text").to_owned()).into_response()
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::App;
 
-/// `GET /_public/status`: this process serves. Whether Redis does is for `/_public/ready` and the metrics to say.
+/// `GET /_public/status`: this process serves. It says nothing of Redis.
 pub(super) async fn status() -> Json<Value> {
     Json(json!({"status": "ok"}))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use relevo_shared::{
 };
 use serde::Deserialize;
 use serde_json::Map;
+use tracing::error;
 
 use super::{App, auth::WorkerAuth, body, files::files_key};
 use crate::{
@@ -46,7 +47,7 @@ pub(super) async fn register(
 pub(super) async fn heartbeat(
     State(app): State<App>,
     auth: WorkerAuth,
-    Path(worker): Path<String>,
+    body::Path(worker): body::Path<String>,
     body::MaybeJson(heartbeat): body::MaybeJson<Heartbeat>,
 ) -> Result<Json<HeartbeatReply>> {
     let worker = worker_id(&worker)?;
@@ -80,7 +81,7 @@ pub(super) struct NextQuery {
 pub(super) async fn next_tasks(
     State(app): State<App>,
     auth: WorkerAuth,
-    Path(worker): Path<String>,
+    body::Path(worker): body::Path<String>,
     body::Query(query): body::Query<NextQuery>,
 ) -> Result<Response> {
     let worker = worker_id(&worker)?;
@@ -97,7 +98,12 @@ pub(super) async fn next_tasks(
     let poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
     let mut tasks = Vec::new();
     for claimed in app.dispatch.next_tasks(poll).await? {
-        tasks.push(task_of(&app, claimed)?);
+        let id = claimed.id;
+        match task_of(&app, claimed) {
+            Ok(task) => tasks.push(task),
+            // The others of the batch must not suffer for it; its lease ends by itself.
+            Err(error) => error!(task = %id, %error, "a task cannot be handed out"),
+        }
     }
     Ok(match (max, tasks.len()) {
         (_, 0) => StatusCode::NO_CONTENT.into_response(),
@@ -122,8 +128,8 @@ fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
         params,
         tracing_context: std::collections::BTreeMap::new(),
         priority: claimed.priority,
-        // Rounded down: a worker that stops a little early is better than one that stops too late.
-        deadline: claimed.deadline.map(|ms| ms / 1000),
+        // Rounded up: the lease ends the task in time, and one second may be all it has.
+        deadline: claimed.deadline.map(|ms| (ms + 999) / 1000),
         lease_token: Some(claimed.token),
         attempt: claimed.attempt,
         files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job))),
@@ -151,7 +157,8 @@ pub(super) async fn results(
             other => other,
         }
     });
-    let results = futures_util::future::try_join_all(each).await?;
+    // All are awaited before one of them may fail the call, so that none is cut between its two scripts.
+    let results = futures_util::future::join_all(each).await.into_iter().collect::<Result<_>>()?;
     Ok(Json(ResultReplies { results }))
 }
 
@@ -169,7 +176,7 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
 pub(super) async fn progress(
     State(app): State<App>,
     auth: WorkerAuth,
-    Path(task): Path<String>,
+    body::Path(task): body::Path<String>,
     body::Json(report): body::Json<ProgressReport>,
 ) -> Result<Json<ProgressReply>> {
     auth.check(&report.worker_id)?;

@@ -4,13 +4,15 @@
 //! each lane takes one out, keeps it, and takes a fresh one when it breaks.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use deadpool_redis::{Config, Pool, PoolConfig, Runtime, Timeouts};
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Mutex;
 
 use super::{Result, StoreError};
 
@@ -19,43 +21,79 @@ const LANES: usize = 4;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// After a failed attempt nobody tries again for this long, and whoever asks hears so at once: a thousand requests that
+/// queue for a connection would each wait for an attempt of their own.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// The lanes and the pool that fills them.
 pub(super) struct Connections {
     client: redis::Client,
     pool: Pool,
-    lanes: [Mutex<Option<MultiplexedConnection>>; LANES],
+    lanes: [Lane; LANES],
     turn: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Lane {
+    open: Mutex<Option<Open>>,
+    /// When an attempt last failed; held while one is made.
+    failed: tokio::sync::Mutex<Option<Instant>>,
+}
+
+/// A connection with its number, so that a late error of an old one does not close a new one.
+#[derive(Clone)]
+struct Open {
+    number: usize,
+    connection: MultiplexedConnection,
+}
+
+impl Lane {
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Connections {
     pub(super) fn new(url: &str) -> Result<Self> {
         let client = redis::Client::open(url)?;
         let mut config = Config::from_url(url);
-        config.pool = Some(PoolConfig {
-            max_size: LANES,
-            timeouts: Timeouts {
-                wait: Some(CONNECT_TIMEOUT),
-                create: Some(CONNECT_TIMEOUT),
-                recycle: Some(CONNECT_TIMEOUT),
-            },
-            ..PoolConfig::default()
-        });
+        let timeouts =
+            Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
+        config.pool = Some(PoolConfig { max_size: LANES, timeouts, ..PoolConfig::default() });
         let pool = config.create_pool(Some(Runtime::Tokio1)).map_err(|error| StoreError::Away(error.to_string()))?;
         Ok(Self { client, pool, lanes: Default::default(), turn: AtomicUsize::new(0) })
     }
 
-    /// A connection of the next lane.
-    pub(super) async fn get(&self) -> Result<Lane<'_>> {
-        let number = self.turn.fetch_add(1, Ordering::Relaxed) % LANES;
-        let mut lane = self.lanes[number].lock().await;
-        if lane.is_none() {
-            let taken = self.pool.get().await.map_err(|error| StoreError::Away(error.to_string()))?;
-            let mut connection = deadpool_redis::Connection::take(taken);
-            connection.set_response_timeout(ANSWER_TIMEOUT);
-            *lane = Some(connection);
+    /// A share of the next lane's connection.
+    pub(super) async fn get(&self) -> Result<Shared<'_>> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let lane = &self.lanes[turn % LANES];
+        let known = lane.open().clone();
+        if let Some(open) = known {
+            return Ok(Shared { lane, open });
         }
-        let connection = lane.clone().ok_or_else(|| StoreError::Away("no connection".to_owned()))?;
-        Ok(Lane { connections: self, number, connection })
+        let mut failed = lane.failed.lock().await;
+        let opened_meanwhile = lane.open().clone();
+        if let Some(open) = opened_meanwhile {
+            return Ok(Shared { lane, open });
+        }
+        if failed.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Err(StoreError::Away("no connection".to_owned()));
+        }
+        match self.pool.get().await {
+            Ok(taken) => {
+                let mut connection = deadpool_redis::Connection::take(taken);
+                connection.set_response_timeout(ANSWER_TIMEOUT);
+                let open = Open { number: turn, connection };
+                *lane.open() = Some(open.clone());
+                *failed = None;
+                Ok(Shared { lane, open })
+            }
+            Err(error) => {
+                *failed = Some(Instant::now());
+                Err(StoreError::Away(error.to_string()))
+            }
+        }
     }
 
     /// The client, for a subscription's own connection.
@@ -65,17 +103,16 @@ impl Connections {
 }
 
 /// A share of one lane's connection. Empties the lane when the connection breaks under it.
-pub(super) struct Lane<'a> {
-    connections: &'a Connections,
-    number: usize,
-    connection: MultiplexedConnection,
+pub(super) struct Shared<'a> {
+    lane: &'a Lane,
+    open: Open,
 }
 
-impl redis::aio::ConnectionLike for Lane<'_> {
+impl redis::aio::ConnectionLike for Shared<'_> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a redis::Cmd) -> redis::RedisFuture<'a, redis::Value> {
         Box::pin(async move {
-            let answer = self.connection.req_packed_command(cmd).await;
-            self.notice(answer.as_ref().err()).await;
+            let answer = self.open.connection.req_packed_command(cmd).await;
+            self.notice(answer.as_ref().err());
             answer
         })
     }
@@ -87,21 +124,24 @@ impl redis::aio::ConnectionLike for Lane<'_> {
         count: usize,
     ) -> redis::RedisFuture<'a, Vec<redis::Value>> {
         Box::pin(async move {
-            let answer = self.connection.req_packed_commands(pipeline, offset, count).await;
-            self.notice(answer.as_ref().err()).await;
+            let answer = self.open.connection.req_packed_commands(pipeline, offset, count).await;
+            self.notice(answer.as_ref().err());
             answer
         })
     }
 
     fn get_db(&self) -> i64 {
-        self.connection.get_db()
+        self.open.connection.get_db()
     }
 }
 
-impl Lane<'_> {
-    async fn notice(&self, error: Option<&redis::RedisError>) {
+impl Shared<'_> {
+    fn notice(&self, error: Option<&redis::RedisError>) {
         if error.is_some_and(|error| error.is_unrecoverable_error() || error.is_io_error()) {
-            *self.connections.lanes[self.number].lock().await = None;
+            let mut open = self.lane.open();
+            if open.as_ref().is_some_and(|open| open.number == self.open.number) {
+                *open = None;
+            }
         }
     }
 }

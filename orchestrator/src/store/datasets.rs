@@ -20,11 +20,11 @@ pub struct DatasetRecord {
 }
 
 impl DatasetRecord {
-    /// A table at a commit; at its head for `main`.
+    /// A table at its head.
     #[must_use]
-    pub fn table(&self, table_key: &str, source_ref: &str) -> Option<&TableRef> {
-        let commit = if source_ref == "main" { self.heads.get(table_key)? } else { source_ref };
-        self.commits.iter().find(|table| table.table_key == table_key && table.commit_id == commit)
+    pub fn head(&self, table_key: &str) -> Option<&TableRef> {
+        let commit = self.heads.get(table_key)?;
+        self.commits.iter().find(|table| table.table_key == table_key && table.commit_id == *commit)
     }
 }
 
@@ -66,17 +66,46 @@ impl Store {
         Ok(Some(DatasetRecord { heads, commits }))
     }
 
-    /// Names of datasets with the instant of their last upload in milliseconds since 1970, newest first.
+    /// One table of a dataset at a commit, or at its head for `main`, with the keys of all tables of the dataset; these
+    /// are none when there is no dataset of this name.
+    ///
+    /// # Errors
+    /// When Redis is away, or the record cannot be read.
+    pub async fn table(&self, id: &str, table_key: &str, source_ref: &str) -> Result<(Option<TableRef>, Vec<String>)> {
+        let mut connection = self.connections.get().await?;
+        let heads: HashMap<String, String> =
+            redis::cmd("HGETALL").arg(Keys::dataset_heads(id)).query_async(&mut connection).await?;
+        let commit = if source_ref == "main" { heads.get(table_key).map(String::as_str) } else { Some(source_ref) };
+        let mut found = None;
+        if let Some(commit) = commit {
+            let mut command = redis::cmd("HGET");
+            command.arg(Keys::dataset_commits(id)).arg(format!("{table_key}@{commit}"));
+            let text: Option<String> = command.query_async(&mut connection).await?;
+            found = text.map(|text| read(&text)).transpose()?;
+        }
+        let mut keys: Vec<String> = heads.into_keys().collect();
+        keys.sort_unstable();
+        Ok((found, keys))
+    }
+
+    /// Every dataset with the instant of its last upload in milliseconds since 1970 and the keys of its tables, the newest
+    /// first.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn datasets(&self, limit: usize) -> Result<Vec<(String, f64)>> {
-        Ok(redis::cmd("ZREVRANGE")
-            .arg(Keys::datasets())
-            .arg(0)
-            .arg(limit.saturating_sub(1))
-            .arg("WITHSCORES")
-            .query_async(&mut self.connections.get().await?)
-            .await?)
+    pub async fn datasets(&self, limit: usize) -> Result<Vec<(String, f64, Vec<String>)>> {
+        let mut connection = self.connections.get().await?;
+        let mut newest = redis::cmd("ZREVRANGE");
+        newest.arg(Keys::datasets()).arg(0).arg(limit.saturating_sub(1)).arg("WITHSCORES");
+        let ids: Vec<(String, f64)> = newest.query_async(&mut connection).await?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for (id, _) in &ids {
+            pipe.cmd("HKEYS").arg(Keys::dataset_heads(id));
+        }
+        let keys: Vec<Vec<String>> = pipe.query_async(&mut connection).await?;
+        Ok(ids.into_iter().zip(keys).map(|((id, at), keys)| (id, at, keys)).collect())
     }
 }

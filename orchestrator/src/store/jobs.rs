@@ -107,8 +107,6 @@ pub struct LoadedJob {
     pub standing: Standing,
     /// The end of the task that it waits for, when that has come.
     pub finished: Option<Finished>,
-    /// Whether it waits for a task that has not ended yet.
-    pub task_open: bool,
     /// When its timer ends, in milliseconds since 1970.
     pub wait_until: Option<i64>,
 }
@@ -257,46 +255,35 @@ impl Store {
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// Loads what the next step of a job is decided from; `None` when the job is gone.
+    /// Loads what the next step of a job is decided from. `None` when there is no step to take: the job is gone or has
+    /// ended, or its task is still open; then it is taken off the list of those to look at.
     ///
     /// # Errors
     /// When Redis is away, or the record cannot be read.
     pub async fn load_job(&self, id: JobId) -> Result<Option<LoadedJob>> {
         let mut call = LOAD_JOB.key(self.keys.job(id));
-        call.arg(self.keys.prefix_of(id));
+        call.key(Keys::due(id.partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(id)).arg(id.to_string());
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
-        if reply.word() == "missing" {
-            return Ok(None);
+        match reply.word() {
+            "ok" => {}
+            "missing" | "ended" | "task_open" => return Ok(None),
+            _ => return Err(reply.unexpected()),
         }
         let now: i64 = reply.next()?;
-        let task_state: String = reply.next()?;
         let outcome: String = reply.next()?;
         let mut fields: Vec<Option<String>> = reply.next()?;
+        let _ended_at = fields.pop();
         let task = fields.pop().flatten().filter(|task| !task.is_empty());
         let wait_until = fields.pop().flatten().and_then(|at| at.parse().ok());
         let finished = match task {
-            Some(task) if task_state == "done" && !outcome.is_empty() => {
+            Some(task) if !outcome.is_empty() => {
                 let task = task.parse().map_err(|_| corrupt(format!("task id {task}")))?;
                 Some(Finished { task, outcome: read_outcome(&outcome)? })
             }
             _ => None,
         };
-        Ok(Some(LoadedJob {
-            standing: Standing::read(fields, now)?,
-            finished,
-            task_open: matches!(task_state.as_str(), "queued" | "leased"),
-            wait_until,
-        }))
-    }
-
-    /// Takes a job off the list of those to look at again.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn forget_due(&self, id: JobId) -> Result<()> {
-        let due = Keys::due(id.partition(self.keys.partitions()));
-        let mut connection = self.connections.get().await?;
-        Ok(redis::cmd("ZREM").arg(due).arg(id.to_string()).query_async::<()>(&mut connection).await?)
+        Ok(Some(LoadedJob { standing: Standing::read(fields, now)?, finished, wait_until }))
     }
 
     /// A job with the states that it entered; `None` when there is none.

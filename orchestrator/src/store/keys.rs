@@ -62,6 +62,11 @@ impl Keys {
         format!("relevo:blueprint:{hash}")
     }
 
+    /// How many partitions the keys are spread over.
+    pub(super) const fn partition_count() -> &'static str {
+        "relevo:partitions"
+    }
+
     /// Queue name to requirements, for every set of requirements that was ever asked for.
     pub(super) const fn requirements() -> &'static str {
         "relevo:requirements"

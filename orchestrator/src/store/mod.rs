@@ -32,6 +32,14 @@ pub enum StoreError {
     /// It answered with something that these scripts never write.
     #[error("redis holds something unexpected: {0}")]
     Corrupt(String),
+    /// The setting does not fit the keys that are there.
+    #[error("the setting partitions is {wanted}, but this Redis was first used with {kept}: set it to {kept}")]
+    Partitions {
+        /// As the keys have it.
+        kept: u16,
+        /// As the settings have it.
+        wanted: u16,
+    },
 }
 
 impl From<redis::RedisError> for StoreError {
@@ -108,6 +116,26 @@ impl Store {
     pub async fn ping(&self) -> Result<()> {
         let mut connection = self.connections.get().await?;
         Ok(redis::cmd("PING").query_async::<()>(&mut connection).await?)
+    }
+
+    /// Makes sure that the number of partitions is the one that the keys were written with: with another one every job
+    /// would seem to be gone.
+    ///
+    /// # Errors
+    /// [`StoreError::Partitions`] when it is another one, or when Redis is away.
+    pub async fn settle_partitions(&self) -> Result<()> {
+        let wanted = self.keys.partitions();
+        let kept: u16 = redis::pipe()
+            .cmd("SETNX")
+            .arg(Keys::partition_count())
+            .arg(wanted)
+            .ignore()
+            .cmd("GET")
+            .arg(Keys::partition_count())
+            .query_async::<(u16,)>(&mut self.connections.get().await?)
+            .await?
+            .0;
+        if kept == wanted { Ok(()) } else { Err(StoreError::Partitions { kept, wanted }) }
     }
 
     /// Numbers of all partitions.

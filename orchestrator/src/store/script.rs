@@ -28,6 +28,7 @@ scripts!(
     LOAD_JOB = "load_job",
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
+    BEAT_WORKER = "beat_worker",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

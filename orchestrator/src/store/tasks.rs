@@ -15,9 +15,9 @@ use super::{
 };
 use crate::domain::task::Outcome;
 
-/// Claims that were never confirmed before a task counts as lost: enough for cut connections, too few for a task that
-/// kills each worker that takes it.
-const UNCONFIRMED_CLAIMS: u32 = 4;
+/// A task goes back to its queue this often when its claim was never confirmed; then it counts as lost. Enough for cut
+/// connections, too few for a task that kills each worker that takes it.
+const UNCONFIRMED_CLAIMS: u32 = 3;
 /// Log lines kept per job, about.
 const LOG_LINES: u32 = 10_000;
 
@@ -156,7 +156,7 @@ impl Store {
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         Ok(match reply.word() {
             "ok" => {
-                let (now, leased_at, _queued_at): (i64, i64, i64) = (reply.next()?, reply.next()?, reply.next()?);
+                let (now, leased_at): (i64, i64) = (reply.next()?, reply.next()?);
                 let standing = Box::new(Standing::read(reply.next()?, now)?);
                 Completion::Accepted { standing, run_ms: now - leased_at }
             }

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::sleep;
-use tracing::warn;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
 
 use super::Store;
 
 const CHANNEL: &str = "relevo:wake";
+/// After this long without a message the connection is made anew: a broken one can look just like a silent one.
+const SILENCE: Duration = Duration::from_secs(60);
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
 
 /// What is heard.
@@ -29,17 +31,19 @@ impl Store {
                     if subscription.subscribe(CHANNEL).await.is_ok() {
                         heard(Wake::Any);
                         let mut messages = subscription.on_message();
-                        while let Some(message) = messages.next().await {
+                        while let Ok(Some(message)) = timeout(SILENCE, messages.next()).await {
                             if let Ok(queue) = message.get_payload::<String>() {
                                 heard(Wake::Queue(queue));
                             }
                         }
                     }
-                    warn!("the subscription to redis ended");
+                    debug!("subscribing to redis anew");
                 }
-                Err(error) => warn!(%error, "cannot subscribe to redis"),
+                Err(error) => {
+                    warn!(%error, "cannot subscribe to redis");
+                    sleep(RECONNECT_AFTER).await;
+                }
             }
-            sleep(RECONNECT_AFTER).await;
         }
     }
 }

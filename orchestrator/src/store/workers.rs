@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use relevo_shared::{
     WorkerId,
-    worker::{Heartbeat, Registration},
+    worker::{Heartbeat, Registration, Skill},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Result, Store, keys::Keys, millis, script::corrupt};
+use super::{
+    Result, Store,
+    keys::Keys,
+    millis,
+    script::{BEAT_WORKER, Reply, corrupt},
+};
 
-/// A worker as it is kept.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A worker as it is known.
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkerRecord {
-    /// What it said when it registered.
+    /// What it said when it registered, with the skills that it named last.
     pub registration: Registration,
-    /// Its latest heartbeat, but for the tasks it named.
-    #[serde(default)]
+    /// Its latest heartbeat, but for the tasks and the skills that it named.
     pub heartbeat: Heartbeat,
 }
 
@@ -29,28 +33,73 @@ impl WorkerRecord {
     /// How long its leases last: three heartbeats.
     #[must_use]
     pub fn lease(&self) -> Duration {
-        let beat = self.registration.heartbeat_seconds.map_or(DEFAULT_HEARTBEAT, |s| Duration::from_secs(s.into()));
-        beat * 3
+        lease(&self.registration)
     }
 
     /// Models that are loaded on it.
     pub fn loaded_models(&self) -> impl Iterator<Item = &str> {
         self.heartbeat.hot_cache.iter().flatten().map(String::as_str)
     }
+
+    /// Reads the fields `registration`, `heartbeat` and `skills`.
+    fn read([registration, heartbeat, skills]: [Option<String>; 3]) -> Result<Option<Self>> {
+        let Some(registration) = registration else { return Ok(None) };
+        let mut registration: Registration = parse(&registration)?;
+        if let Some(skills) = skills {
+            registration.supported_skills = parse(&skills)?;
+        }
+        let heartbeat = heartbeat.map(|text| parse(&text)).transpose()?.unwrap_or_default();
+        Ok(Some(Self { registration, heartbeat }))
+    }
+}
+
+fn lease(registration: &Registration) -> Duration {
+    registration.heartbeat_seconds.map_or(DEFAULT_HEARTBEAT, |seconds| Duration::from_secs(seconds.into())) * 3
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| corrupt(format!("worker: {error}")))
+}
+
+fn text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| corrupt(error.to_string()))
 }
 
 impl Store {
-    /// Keeps a worker until it has not been heard of for a while.
+    /// Keeps a worker, in place of what was known of it, until it has not been heard of for a while.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn register_worker(&self, record: &WorkerRecord) -> Result<()> {
-        let text = serde_json::to_string(record).map_err(|error| corrupt(error.to_string()))?;
-        let id = &record.registration.worker_id;
-        let memory = record.lease().max(SHORTEST_MEMORY);
-        let mut command = redis::cmd("SET");
-        command.arg(Keys::worker(id)).arg(text).arg("PX").arg(millis(memory));
-        Ok(command.query_async::<()>(&mut self.connections.get().await?).await?)
+    pub async fn register_worker(&self, registration: &Registration) -> Result<()> {
+        let key = Keys::worker(&registration.worker_id);
+        let memory_ms = millis(lease(registration).max(SHORTEST_MEMORY));
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("DEL").arg(&key).ignore();
+        pipe.cmd("HSET").arg(&key).arg("registration").arg(text(registration)?);
+        pipe.arg("memory_ms").arg(memory_ms).ignore();
+        pipe.cmd("PEXPIRE").arg(&key).arg(memory_ms).ignore();
+        Ok(pipe.query_async::<()>(&mut self.connections.get().await?).await?)
+    }
+
+    /// Takes a heartbeat, or only a sign of life, from a worker. Answers what is known of it now; `None` when nothing is.
+    ///
+    /// # Errors
+    /// When Redis is away, or the record cannot be read.
+    pub async fn beat_worker(
+        &self,
+        id: &WorkerId,
+        heartbeat: Option<&Heartbeat>,
+        skills: Option<&[Skill]>,
+    ) -> Result<Option<WorkerRecord>> {
+        let mut call = BEAT_WORKER.key(Keys::worker(id));
+        call.arg(heartbeat.map(text).transpose()?.unwrap_or_default());
+        call.arg(skills.map(|skills| text(&skills)).transpose()?.unwrap_or_default());
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        match reply.word() {
+            "ok" => WorkerRecord::read(reply.next()?),
+            "missing" => Ok(None),
+            _ => Err(reply.unexpected()),
+        }
     }
 
     /// A worker; `None` when it is unknown or was not heard of for too long.
@@ -58,9 +107,8 @@ impl Store {
     /// # Errors
     /// When Redis is away, or the record cannot be read.
     pub async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRecord>> {
-        let text: Option<String> =
-            redis::cmd("GET").arg(Keys::worker(id)).query_async(&mut self.connections.get().await?).await?;
-        text.map(|text| serde_json::from_str(&text).map_err(|error| corrupt(format!("worker {id}: {error}"))))
-            .transpose()
+        let mut command = redis::cmd("HMGET");
+        command.arg(Keys::worker(id)).arg("registration").arg("heartbeat").arg("skills");
+        WorkerRecord::read(command.query_async(&mut self.connections.get().await?).await?)
     }
 }

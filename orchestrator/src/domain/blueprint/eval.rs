@@ -168,10 +168,16 @@ impl<'a> Run<'a> {
         let timeout_seconds = task.timeout.as_ref().map(|limit| seconds(limit, 1, &scope)).transpose()?;
         let heartbeat_seconds = task.heartbeat.as_ref().map(|limit| seconds(limit, 1, &scope)).transpose()?;
         let params = task.parameters.as_ref().map(|template| template.fill(&scope)).transpose()?;
+        let params = params.unwrap_or_else(|| input.into_owned());
+        if !params.is_object() {
+            let cause =
+                "the parameters of a task must be an object: give it Parameters, or an InputPath that leads to one";
+            return Err(Failure::runtime(cause));
+        }
         Ok(TaskOrder {
             state: state.name.clone(),
             resource: task.resource.clone(),
-            params: params.unwrap_or_else(|| input.into_owned()),
+            params,
             requirements: task.requirements.clone(),
             timeout_seconds,
             heartbeat_seconds,

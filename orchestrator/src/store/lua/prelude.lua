@@ -6,6 +6,12 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- Makes sure that somebody looks at a job at this instant or before.
+local function look_no_later_than(due, id, at)
+  local known = redis.call("ZSCORE", due, id)
+  if not known or tonumber(known) > at then redis.call("ZADD", due, at, id) end
+end
+
 -- One line of a job's history.
 local function record(events, kind, ...)
   redis.call("XADD", events, "MAXLEN", "~", 2000, "*", "event", kind, ...)

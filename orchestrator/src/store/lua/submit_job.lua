@@ -1,5 +1,5 @@
 -- submit_job: nothing -> pending | waiting | completed | failed          story: a_job_submitted_twice_is_one_job
--- KEYS job   ARGV prefix, id, n, n identity fields and values, then a step (see prelude)   replies: ok now | exists
+-- KEYS job   ARGV prefix, id, n, n identity fields and values, then a step (see prelude)   replies: ok | exists
 local job, prefix, id, n = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local identity, step = {}, {}
 for i = 1, n do identity[i] = ARGV[3 + i] end
@@ -9,4 +9,4 @@ if redis.call("EXISTS", job) == 1 then return {"exists"} end
 local now = clock()
 redis.call("HSET", job, "revision", 1, "created_at", now, unpack(identity))
 apply_step(prefix, job, id, step, now)
-return {"ok", tostring(now)}
+return {"ok"}

@@ -1,0 +1,43 @@
+//! Workers: known as long as they are heard of.
+
+use relevo_shared::worker::{Heartbeat, Registration};
+
+use crate::fixture::{Bench, worker};
+
+fn registration(skill: &str) -> Registration {
+    let skill = serde_json::from_value(skill.into()).expect("a skill may be a name alone");
+    Registration::of_skills(worker("w"), vec![skill])
+}
+
+#[tokio::test]
+async fn a_heartbeat_leaves_a_newer_registration_alone() {
+    let bench = Bench::new();
+    bench.store.register_worker(&registration("old")).await.unwrap();
+    bench.store.register_worker(&registration("new")).await.unwrap();
+    let heartbeat = Heartbeat { load: Some(2.0), ..Heartbeat::default() };
+
+    let known = bench.store.beat_worker(&worker("w"), Some(&heartbeat), None).await.unwrap().expect("it is known");
+
+    assert_eq!(known.registration, registration("new"));
+    assert_eq!(known.heartbeat.load, Some(2.0));
+    assert_eq!(bench.store.worker(&worker("w")).await.unwrap(), Some(known));
+}
+
+#[tokio::test]
+async fn skills_that_a_heartbeat_names_take_the_place_of_the_old_ones() {
+    let bench = Bench::new();
+    bench.store.register_worker(&registration("old")).await.unwrap();
+    let skills = registration("new").supported_skills;
+
+    let known = bench.store.beat_worker(&worker("w"), None, Some(&skills)).await.unwrap().expect("it is known");
+
+    assert_eq!(known.registration.supported_skills, skills);
+}
+
+#[tokio::test]
+async fn a_worker_that_never_registered_is_unknown() {
+    let bench = Bench::new();
+
+    assert_eq!(bench.store.beat_worker(&worker("w"), None, None).await.unwrap(), None);
+    assert_eq!(bench.store.worker(&worker("w")).await.unwrap(), None);
+}
