@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use relevo_shared::{JobId, dataset::TableRef};
+use relevo_shared::{
+    JobId,
+    dataset::{TableFormat, TableRef},
+};
 use relevo_tables::{Description, Inspector, TableError, describe_parquet_footer, sniff_format, what_is};
 use sha2::{Digest, Sha256};
 
@@ -80,7 +83,7 @@ where
     }
     let format = sniff_format(new.content_type.as_deref(), None, &head).ok_or_else(|| unknown_format(&head))?;
 
-    let seen = Arc::new(Mutex::new((Inspector::new(format), Sha256::new())));
+    let seen = Arc::new(Mutex::new((Inspector::new(format), commit_hash(format))));
     let looking = Arc::clone(&seen);
     let whole = stream::iter([Ok(Bytes::from(head))]).chain(body).map(move |chunk| {
         let chunk = chunk?;
@@ -104,6 +107,16 @@ where
         other => other,
     };
     Ok((description.map_err(|error| refused(&error))?, commit))
+}
+
+/// A commit is the hash of the format and the bytes: the same bytes read in another way are another table.
+fn commit_hash(format: TableFormat) -> Sha256 {
+    let name = match format {
+        TableFormat::Csv => "csv",
+        TableFormat::Parquet => "parquet",
+        TableFormat::Jsonl => "jsonl",
+    };
+    Sha256::new_with_prefix(format!("{name}\n"))
 }
 
 /// Says what the body is, or what would have told.

@@ -53,7 +53,7 @@ pub struct TableRef {
     pub dataset_id: String,
     /// The table within it.
     pub table_key: String,
-    /// SHA-256 of the bytes, in hex.
+    /// SHA-256 of the format's name, a line feed and the bytes, in hex.
     pub commit_id: String,
     /// `s3://bucket/key` of the bytes.
     pub uri: String,
@@ -97,7 +97,7 @@ pub struct DatasetView {
 /// One upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitView {
-    /// SHA-256 of the bytes, in hex.
+    /// SHA-256 of the format's name, a line feed and the bytes, in hex.
     pub commit_id: String,
     /// The table that was written.
     pub table_key: String,

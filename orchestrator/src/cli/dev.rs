@@ -13,7 +13,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use super::{Failure, output, serve};
+use super::{Failure, output, serve::Service};
 use crate::{
     blobs::{Blobs, S3Settings},
     settings::{ClientSettings, Secret, Settings, WorkerSettings},
@@ -44,8 +44,8 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
     let listener = TcpListener::bind(arguments.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.listen))?;
-    let redis = redis::Redis::start(&data).await?;
-    let s3_endpoint = s3::start(&data.join("s3"), &tokens).await?;
+    let mut redis = redis::Redis::start(&data).await?;
+    let s3_endpoint = s3::start(&data, &tokens).await?;
 
     let s3 = S3Settings {
         endpoint: Some(s3_endpoint),
@@ -65,6 +65,7 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
         workers: vec![WorkerSettings { worker_id: None, token_sha256: tokens::sha256_hex(&tokens.worker) }],
         ..Settings::default()
     };
+    let service = Service::prepare(&settings).await?;
     let environment = data.join("dev.env");
     tokens::write_private(&environment, &environment_text(&settings, &tokens))?;
     output::say(&format!(
@@ -75,7 +76,10 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
         data.display(),
         environment.display(),
     ));
-    let result = serve::run(&settings, listener).await;
+    let result = tokio::select! {
+        result = service.run(listener) => result,
+        ended = redis.ended() => Err(format!("redis-server {ended}; see {}", data.join("redis.log").display()).into()),
+    };
     // A file that names servers which are gone would mislead the next program that reads it.
     let _ = fs::remove_file(&environment);
     redis.stop().await;

@@ -2,14 +2,14 @@
 
 use std::io::{IsTerminal, Write};
 
-/// Prints a line of the command's answer. A reader that has gone away is no error.
+/// Prints lines of the command's answer. A reader that has gone away is no error.
 pub(super) fn say(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", harmless(text));
 }
 
 /// Prints why a command failed.
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "error: {text}");
+    let _ = writeln!(std::io::stderr(), "error: {}", harmless(text));
 }
 
 /// Whether a person watches standard error, where progress is drawn.
@@ -17,7 +17,9 @@ pub(super) fn is_watched() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Text from outside with its control characters made visible, so that it cannot steer the terminal.
+/// Text with what could steer a terminal made visible: control characters, and marks that turn the order of letters.
 pub(super) fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let steers =
+        |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }

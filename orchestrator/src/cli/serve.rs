@@ -25,67 +25,80 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// `relevo serve`.
 pub(super) async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
+    let service = Service::prepare(&settings).await?;
     let listener = TcpListener::bind(settings.listen)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
     info!(listen = %listener.local_addr()?, "serving");
-    run(&settings, listener).await?;
+    service.run(listener).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves on this listener until SIGTERM or SIGINT.
-pub(super) async fn run(settings: &Settings, listener: TcpListener) -> Result<(), Failure> {
-    if settings.clients.is_empty() {
-        warn!("no client token is set: nobody can create jobs");
-    }
-    if settings.workers.is_empty() {
-        warn!("no worker token is set: nobody can work");
-    }
-    let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
-    let durations = Durations { retention, ..Durations::default() };
-    let store = Store::new(&settings.redis_url, settings.partitions, durations)?;
-    match store.settle_partitions().await {
-        Err(error @ StoreError::Away(_)) => warn!(%error, "redis is not there yet"),
-        other => other?,
-    }
-    let stopping = CancellationToken::new();
-    let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
-    let metrics = Arc::new(Metrics::new());
-    let engine = Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics)));
-    let dispatch = Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone());
-    let app = App {
-        engine: Arc::clone(&engine),
-        dispatch: Arc::clone(&dispatch),
-        registry: Arc::new(Registry::new(store.clone())),
-        store: store.clone(),
-        blobs: settings.s3.as_ref().map(Blobs::new),
-        tokens: Arc::new(Tokens::new(settings)),
-        metrics,
-        limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
-    };
+/// All parts of an orchestrator, put together and not yet running.
+pub(super) struct Service {
+    app: App,
+    stopping: CancellationToken,
+}
 
-    let mut background = JoinSet::new();
-    background.spawn(dispatch.run());
-    background.spawn(duties::run(store, engine));
-    // Answers are small and wanted at once.
-    let listener = listener.tap_io(|socket| {
-        let _ = socket.set_nodelay(true);
-    });
-    let no_more = stopping.clone();
-    let serving = axum::serve(listener, router(app)).with_graceful_shutdown(no_more.cancelled_owned());
-    let mut served = tokio::spawn(serving.into_future());
-    let failed = tokio::select! {
-        () = told_to_stop() => None,
-        ended = background.join_next() => Some(format!("a background task ended: {ended:?}")),
-        ended = &mut served => Some(format!("the server ended: {ended:?}")),
-    };
-    info!("stopping");
-    stopping.cancel();
-    if let Some(reason) = failed {
-        return Err(reason.into());
+impl Service {
+    /// Puts the parts together. What cannot work is refused here, before anybody is told that it serves.
+    pub(super) async fn prepare(settings: &Settings) -> Result<Self, Failure> {
+        if settings.clients.is_empty() {
+            warn!("no client token is set: nobody can create jobs");
+        }
+        if settings.workers.is_empty() {
+            warn!("no worker token is set: nobody can work");
+        }
+        let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
+        let durations = Durations { retention, ..Durations::default() };
+        let store = Store::new(&settings.redis_url, settings.partitions, durations)
+            .map_err(|error| format!("the setting redis_url cannot be used: {error}"))?;
+        match store.settle_partitions().await {
+            Err(error @ StoreError::Away(_)) => warn!(%error, "redis is not there yet"),
+            other => other?,
+        }
+        let stopping = CancellationToken::new();
+        let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
+        let metrics = Arc::new(Metrics::new());
+        let app = App {
+            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics))),
+            dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
+            registry: Arc::new(Registry::new(store.clone())),
+            store,
+            blobs: settings.s3.as_ref().map(Blobs::new),
+            tokens: Arc::new(Tokens::new(settings)),
+            metrics,
+            limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
+        };
+        Ok(Self { app, stopping })
     }
-    let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
-    Ok(())
+
+    /// Serves on this listener until SIGTERM or SIGINT.
+    pub(super) async fn run(self, listener: TcpListener) -> Result<(), Failure> {
+        let Self { app, stopping } = self;
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&app.dispatch).run());
+        background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
+        // Answers are small and wanted at once.
+        let listener = listener.tap_io(|socket| {
+            let _ = socket.set_nodelay(true);
+        });
+        let told = stopping.clone();
+        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told.cancelled_owned());
+        let mut served = tokio::spawn(serving.into_future());
+        let failed = tokio::select! {
+            () = told_to_stop() => None,
+            ended = background.join_next() => Some(format!("a background task ended: {ended:?}")),
+            ended = &mut served => Some(format!("the server ended: {ended:?}")),
+        };
+        info!("stopping");
+        stopping.cancel();
+        if let Some(reason) = failed {
+            return Err(reason.into());
+        }
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        Ok(())
+    }
 }
 
 /// Ends when this process gets SIGTERM or SIGINT.

@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use super::output::harmless;
 use crate::domain::blueprint::Blueprint;
 
 /// Checks blueprint files: one line for each sound file on standard output, one for each fault on standard error.
@@ -22,11 +23,11 @@ fn report(files: &[PathBuf], out: &mut impl Write, err: &mut impl Write) -> bool
     let mut sound = true;
     for file in files {
         match check(file) {
-            Ok(line) => drop(writeln!(out, "{line}")),
+            Ok(line) => drop(writeln!(out, "{}", harmless(&line))),
             Err(faults) => {
                 sound = false;
                 for fault in faults {
-                    drop(writeln!(err, "{fault}"));
+                    drop(writeln!(err, "{}", harmless(&fault)));
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::{
 
 use relevo_shared::{
     WorkerId,
-    worker::{Heartbeat, Registration},
+    worker::{Heartbeat, Registration, Skill},
 };
 use tokio::time::Instant;
 
@@ -24,6 +24,16 @@ const SWEEP_ABOVE: usize = 20_000;
 
 /// How often a worker may say that it beats: its leases last three times as long.
 const HEARTBEAT_SECONDS: std::ops::RangeInclusive<u32> = 1..=3600;
+
+/// Every skill is a queue that each claim of the worker looks at.
+const MOST_SKILLS: usize = 500;
+
+fn check_skills(skills: &[Skill]) -> Result<()> {
+    if skills.len() <= MOST_SKILLS {
+        return Ok(());
+    }
+    Err(Error::invalid("supported_skills", format!("must be at most {MOST_SKILLS} skills, not {}", skills.len())))
+}
 
 /// Workers by id, in Redis and for a few seconds in memory.
 #[derive(Debug)]
@@ -50,6 +60,7 @@ impl Registry {
             let reason = format!("must be {} to {}", HEARTBEAT_SECONDS.start(), HEARTBEAT_SECONDS.end());
             return Err(Error::invalid("heartbeat_seconds", reason));
         }
+        check_skills(&registration.supported_skills)?;
         self.store.register_worker(&registration).await?;
         self.remember(WorkerRecord { registration, heartbeat: Heartbeat::default() });
         Ok(())
@@ -62,6 +73,7 @@ impl Registry {
     pub async fn heartbeat(&self, id: &WorkerId, mut heartbeat: Heartbeat) -> Result<()> {
         // Some releases name no skills while they are busy, and mean nothing by it.
         let skills = heartbeat.supported_skills.take().filter(|skills| !skills.is_empty());
+        check_skills(skills.as_deref().unwrap_or_default())?;
         heartbeat.current_tasks = None;
         match (self.store.beat_worker(id, Some(&heartbeat), skills.as_deref()).await?, skills) {
             (Some(record), _) => {

@@ -5,5 +5,6 @@
 pub mod blueprint;
 pub mod job;
 pub mod placement;
+pub mod progress;
 pub mod retry;
 pub mod task;

@@ -64,10 +64,11 @@ impl Engine {
             if known.is_empty() {
                 return Err(Error::invalid("initial_data.dataset_id", format!("there is no dataset {id:?}")));
             }
-            let reason = format!(
-                "dataset {id:?} has no table {table_key:?} at {source_ref:?}; its tables: {}",
-                known.join(", ")
-            );
+            if known.contains(&table_key) {
+                let reason = format!("table {table_key:?} of dataset {id:?} has no commit {source_ref:?}");
+                return Err(Error::invalid("initial_data.source_ref", reason));
+            }
+            let reason = format!("dataset {id:?} has no table {table_key:?}; its tables: {}", known.join(", "));
             return Err(Error::invalid("initial_data.table_key", reason));
         };
         check_columns(blueprint, input, &table)?;

@@ -45,7 +45,12 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let query = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        query.map(|query| Self(query.0)).map_err(|error| Error::invalid("query", error.body_text()))
+        query.map(|query| Self(query.0)).map_err(|error| {
+            let text = error.body_text();
+            let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+            let (field, reason) = text.split_once(": ").unwrap_or(("query", text));
+            Error::invalid(field, reason)
+        })
     }
 }
 
@@ -96,6 +101,10 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    // A list would be taken for the fields of a structure in their order.
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
+        return Err(Error::invalid("body", "must be a JSON object, not a list"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -140,5 +149,6 @@ mod tests {
         assert_eq!(blamed(r#"{"dispatch_timeout": -1}"#), "dispatch_timeout");
         assert_eq!(blamed("{"), "body");
         assert_eq!(blamed("{} {}"), "body");
+        assert_eq!(blamed(" []"), "body");
     }
 }

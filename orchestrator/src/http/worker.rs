@@ -22,7 +22,10 @@ use tracing::error;
 use super::{App, auth::WorkerAuth, body, files::files_key};
 use crate::{
     dispatch::Poll,
-    domain::placement::{Candidate, Profile},
+    domain::{
+        placement::{Candidate, Profile},
+        progress::within_limits,
+    },
     engine::Accepted,
     error::{Error, Result},
     store::{ClaimedTask, LeaseAnswer, WorkerRecord},
@@ -31,6 +34,7 @@ use crate::{
 const DEFAULT_WAIT_SECONDS: f64 = 30.0;
 const LONGEST_WAIT_SECONDS: f64 = 60.0;
 const MOST_TASKS: usize = 1000;
+const LONGEST_STATUS: usize = 128;
 
 /// `POST /_worker/workers/register`.
 pub(super) async fn register(
@@ -164,6 +168,9 @@ pub(super) async fn results(
 
 async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<ResultReply> {
     auth.check(&result.worker_id)?;
+    if result.status.len() > LONGEST_STATUS {
+        return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} bytes")));
+    }
     let word = result.status.clone();
     let status = match app.engine.finish_task(result).await? {
         Accepted::Result | Accepted::Released => format!("result_accepted_{word}"),
@@ -181,6 +188,6 @@ pub(super) async fn progress(
 ) -> Result<Json<ProgressReply>> {
     auth.check(&report.worker_id)?;
     let task: TaskId = task.parse().map_err(|_| Error::NotFound(format!("there is no task {task:?}")))?;
-    let cancelled = app.store.report_progress(task, &report).await? != LeaseAnswer::Accepted;
+    let cancelled = app.store.report_progress(task, &within_limits(report)).await? != LeaseAnswer::Accepted;
     Ok(Json(ProgressReply { status: "progress_accepted".to_owned(), cancelled }))
 }

@@ -60,7 +60,9 @@ impl From<redis::RedisError> for StoreError {
                             | ServerErrorKind::MasterDown
                             | ServerErrorKind::ReadOnly
                     )
-            );
+            )
+            // The disk or the memory of Redis is full: it takes writes again once somebody makes room.
+            || matches!(error.code(), Some("MISCONF" | "OOM"));
         if passing { Self::Away(error.to_string()) } else { Self::Corrupt(error.to_string()) }
     }
 }

@@ -225,7 +225,7 @@ impl Store {
         call.key(Keys::leases(task.job.partition(self.keys.partitions()))).key(self.keys.job(task.job));
         call.arg(self.keys.prefix_of(task.job)).arg(task.to_string()).arg(task.job.to_string());
         call.arg(report.worker_id.as_str()).arg(token_text(report.lease_token));
-        call.arg(report.progress.map(|fraction| fraction.clamp(0.0, 1.0).to_string()).unwrap_or_default());
+        call.arg(report.progress.map(|fraction| fraction.to_string()).unwrap_or_default());
         call.arg(report.message.as_deref().unwrap_or_default());
         call.arg(stages_text(&report.stages)).arg(LOG_LINES);
         for line in &report.logs {

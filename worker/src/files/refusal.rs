@@ -6,6 +6,8 @@ use aws_sdk_s3::{
     operation::RequestId,
 };
 
+use tracing::warn;
+
 use super::Address;
 use crate::skills::SkillError;
 
@@ -24,7 +26,11 @@ where
             SkillError::Permanent(format!("S3 refused the request for {address}: {status} {code}"))
         }
         Some(status @ 300..=599) => SkillError::Transient(format!("S3 is unreachable: {address}: {status} {code}")),
-        _ => unreachable(address, &DisplayErrorContext(fault)),
+        _ => {
+            // The chain of causes is for whoever runs the worker; the job's owner is told what it means.
+            warn!(%address, fault = %DisplayErrorContext(fault), "S3 cannot be reached");
+            unreachable(address, &"it does not answer")
+        }
     }
 }
 

@@ -1,6 +1,11 @@
 //! A Redis of our own: a child process whose append-only file lies in the data folder.
 
-use std::{io::ErrorKind, path::Path, process::Stdio, time::Duration};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use tokio::{
     process::{Child, Command},
@@ -24,8 +29,7 @@ pub(super) struct Redis {
 impl Redis {
     /// Starts it on a Unix socket, so that nobody else can reach it and no port is taken.
     pub(super) async fn start(data: &Path) -> Result<Self, Failure> {
-        // The path of a socket has room for 107 bytes; a deep data folder would not fit.
-        let socket = std::env::temp_dir().join(format!("relevo-{}.sock", std::process::id()));
+        let socket = socket_path(data);
         let log = data.join("redis.log");
         let mut command = Command::new("redis-server");
         command
@@ -73,6 +77,11 @@ impl Redis {
         &self.url
     }
 
+    /// Ends when the child does, which it should not; says how.
+    pub(super) async fn ended(&mut self) -> String {
+        self.child.wait().await.map_or_else(|error| error.to_string(), |status| format!("ended with {status}"))
+    }
+
     /// Ends it and waits, so that the append-only file is complete.
     pub(super) async fn stop(mut self) {
         if let Some(pid) =
@@ -82,6 +91,17 @@ impl Redis {
         }
         let _ = timeout(STOP_LIMIT, self.child.wait()).await;
     }
+}
+
+/// In the data folder, where a socket that was left behind is found and replaced; elsewhere when the path would be too long.
+fn socket_path(data: &Path) -> PathBuf {
+    /// What the address of a Unix socket has room for.
+    const LONGEST: usize = 107;
+    let socket = data.join("redis.sock");
+    if socket.as_os_str().len() <= LONGEST {
+        return socket;
+    }
+    PathBuf::from(format!("/tmp/relevo-{}.sock", std::process::id()))
 }
 
 /// Makes the child end when this process is killed: a Redis that nobody knows of would go on writing to the folder.

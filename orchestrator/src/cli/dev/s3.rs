@@ -14,15 +14,23 @@ use tracing::warn;
 use super::tokens::Tokens;
 use crate::cli::Failure;
 
-/// Starts it on a free loopback port and says where.
-pub(super) async fn start(folder: &Path, tokens: &Tokens) -> Result<String, Failure> {
-    fs::create_dir_all(folder)?;
+/// Starts it on a loopback port and says where: the port of the last start when that is still free, because workers that
+/// have outlived a restart go on using it.
+pub(super) async fn start(data: &Path, tokens: &Tokens) -> Result<String, Failure> {
+    let folder = data.join("s3");
+    fs::create_dir_all(&folder)?;
     let files =
-        FileSystem::new(folder).map_err(|error| format!("cannot keep files in {}: {error:?}", folder.display()))?;
+        FileSystem::new(&folder).map_err(|error| format!("cannot keep files in {}: {error:?}", folder.display()))?;
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(tokens.s3_access_key.clone(), tokens.s3_secret_key.clone()));
     let service = builder.build();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let remembered = data.join("s3.port");
+    let last = fs::read_to_string(&remembered).ok().and_then(|port| port.trim().parse::<u16>().ok()).unwrap_or(0);
+    let listener = match TcpListener::bind(("127.0.0.1", last)).await {
+        Err(_) if last != 0 => TcpListener::bind(("127.0.0.1", 0)).await?,
+        other => other?,
+    };
+    fs::write(&remembered, listener.local_addr()?.port().to_string())?;
     let endpoint = format!("http://{}", listener.local_addr()?);
     tokio::spawn(async move {
         loop {
