@@ -1,5 +1,6 @@
 //! Workers: known as long as they are heard of.
 
+use relevo::dispatch::Registry;
 use relevo_shared::worker::{Heartbeat, Registration};
 
 use crate::fixture::{Bench, worker};
@@ -32,6 +33,21 @@ async fn skills_that_a_heartbeat_names_take_the_place_of_the_old_ones() {
     let known = bench.store.beat_worker(&worker("w"), None, Some(&skills)).await.unwrap().expect("it is known");
 
     assert_eq!(known.registration.supported_skills, skills);
+}
+
+#[tokio::test]
+async fn a_worker_whose_words_make_no_sense_is_refused() {
+    let bench = Bench::new();
+    let registry = Registry::new(bench.store.clone());
+    let too_many = (0..501).map(|n| serde_json::from_value(format!("s{n}").into()).expect("a name")).collect();
+
+    for beat in [0, 4_000_000_000] {
+        let registration = Registration { heartbeat_seconds: Some(beat), ..registration("s") };
+        assert!(registry.register(registration).await.is_err(), "a beat of {beat} s");
+    }
+    assert!(registry.register(Registration::of_skills(worker("w"), too_many)).await.is_err(), "501 skills");
+
+    assert_eq!(bench.store.worker(&worker("w")).await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ fn an_unknown_blueprint_is_not_found() {
 #[test]
 fn a_field_that_is_unknown_or_of_the_wrong_type_is_named() {
     let relevo = Relevo::dev();
-    let cases: [(Value, &str); 7] = [
+    let cases: [(Value, &str); 9] = [
         (json!({ "initial_data": { "seconds": 1 }, "inital_data": {} }), "inital_data"),
         (json!({ "initial_data": "seconds" }), "initial_data"),
         (json!({ "initial_data": { "seconds": "one" } }), "initial_data.seconds"),
@@ -64,6 +64,8 @@ fn a_field_that_is_unknown_or_of_the_wrong_type_is_named() {
         (json!({ "initial_data": { "seconds": 1, "minutes": 1 } }), "minutes"),
         (json!({ "initial_data": {} }), "seconds"),
         (json!({ "initial_data": { "seconds": 1 }, "dispatch_timeout": -5 }), "dispatch_timeout"),
+        (json!({ "initial_data": { "seconds": 1 }, "webhook_url": "https://example.org" }), "webhook_url"),
+        (json!([{ "seconds": 1 }]), "body"),
     ];
 
     for (body, field) in cases {

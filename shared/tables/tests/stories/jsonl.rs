@@ -62,6 +62,15 @@ fn a_table_without_rows_or_names_is_refused() {
 }
 
 #[test]
+fn a_line_that_is_nested_without_end_is_refused_before_a_reader_runs_out_of_stack() {
+    let (open, close) = ("[".repeat(5_000), "]".repeat(5_000));
+
+    let told = refusal(Jsonl, format!("{{\"a\":1}}\n{{\"a\":{open}{close}}}\n").as_bytes());
+
+    assert!(told.starts_with("line 2: recursion limit exceeded"), "{told}");
+}
+
+#[test]
 fn a_line_without_end_is_refused_before_it_fills_the_memory() {
     let mut text = b"{\"a\":1}\n{\"a\":\"".to_vec();
     text.extend(vec![b'x'; 17 << 20]);
