@@ -1,4 +1,5 @@
-//! The types that cross a wire in Relevo: ids, the job view, the worker protocol, datasets, problem bodies.
+//! The types that cross a wire in Relevo: ids, the job view, the worker protocol, datasets, problem bodies, and the secrets
+//! that both sides keep.
 //!
 //! Nothing here decides, stores or sends anything.
 
@@ -6,6 +7,7 @@ pub mod dataset;
 pub mod id;
 pub mod job;
 pub mod problem;
+pub mod secret;
 pub mod worker;
 
 pub use id::{JobId, SkillName, TaskId, WorkerId};

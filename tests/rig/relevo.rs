@@ -167,7 +167,7 @@ impl Relevo {
 
 /// The tokens as `relevo serve` is told of them: by their hashes alone.
 fn tokens_as_settings() -> String {
-    let hash = |token: &str| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = |token: &str| hex::encode(Sha256::digest(token));
     format!(
         "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
         hash(CLIENT_TOKEN),

@@ -84,7 +84,7 @@ impl Client {
     /// The TLS library of this machine cannot be used.
     pub fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
         let mut token =
-            HeaderValue::from_str(settings.worker_token.expose()).expect("settings allow only printable ASCII");
+            HeaderValue::from_str(settings.worker_token.reveal()).expect("settings allow only printable ASCII");
         token.set_sensitive(true);
         let http = reqwest::Client::builder()
             .user_agent(concat!("relevo-worker/", env!("CARGO_PKG_VERSION")))

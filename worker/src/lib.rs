@@ -21,7 +21,6 @@ mod outbox;
 mod outcome;
 mod reports;
 mod runner;
-pub mod secret;
 pub mod settings;
 #[cfg(feature = "torch")]
 pub mod shelf;

@@ -110,7 +110,7 @@ impl ModelFolders {
     }
 
     async fn download(&self, uri: &str, context: &TaskContext) -> Result<PathBuf, SkillError> {
-        let folder = self.downloads.join(hex(&Sha256::digest(uri.trim_end_matches('/'))));
+        let folder = self.downloads.join(hex::encode(Sha256::digest(uri.trim_end_matches('/'))));
         if folder.join("config.json").is_file() {
             return Ok(folder);
         }
@@ -157,7 +157,7 @@ impl ModelFolders {
             whole.update(format!("{name}\n{length}\n"));
             update_from(&mut whole, &folder.join(name))?;
         }
-        let hash = hex(&whole.finalize());
+        let hash = hex::encode(whole.finalize());
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), (stamp, hash.clone()));
         Ok(hash)
     }
@@ -187,14 +187,6 @@ fn update_from(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
         }
         hash.update(&piece[..read]);
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string does not fail");
-        text
-    })
 }
 
 #[cfg(test)]

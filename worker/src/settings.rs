@@ -6,11 +6,11 @@ use figment::{
     Figment,
     providers::{Format, Serialized, Toml},
 };
-use relevo_shared::WorkerId;
+use relevo_shared::{WorkerId, secret::Secret};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
-use crate::{host, secret::Secret};
+use crate::host;
 
 /// What was given, before it is judged. `--some-name`, `RELEVO_SOME_NAME` and `some_name` in the file are the same setting.
 #[derive(Clone, Default, clap::Args, Serialize, Deserialize)]
@@ -221,8 +221,8 @@ impl Given {
             endpoint: s3_endpoint,
             region: self.s3_region.unwrap_or_else(|| "us-east-1".to_owned()),
             access_key,
-            secret_key: secret_key.into(),
-            session_token: self.s3_session_token.map(Secret::from),
+            secret_key: Secret::new(secret_key),
+            session_token: self.s3_session_token.map(Secret::new),
         });
 
         let (Some(url), Some(worker_token), Some(worker_id), []) = (url, worker_token, worker_id, faults.0.as_slice())
@@ -231,7 +231,7 @@ impl Given {
         };
         Ok(Settings {
             url,
-            worker_token: worker_token.into(),
+            worker_token: Secret::new(worker_token),
             worker_id,
             worker_type: self.worker_type,
             labels: self.labels.unwrap_or_default(),

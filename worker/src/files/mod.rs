@@ -63,8 +63,8 @@ impl Files {
 }
 
 fn config(settings: &S3Settings) -> Config {
-    let token = settings.session_token.as_ref().map(|token| token.expose().to_owned());
-    let credentials = Credentials::new(&settings.access_key, settings.secret_key.expose(), token, None, "settings");
+    let token = settings.session_token.as_ref().map(|token| token.reveal().to_owned());
+    let credentials = Credentials::new(&settings.access_key, settings.secret_key.reveal(), token, None, "settings");
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(settings.region.clone()))

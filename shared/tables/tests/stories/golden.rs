@@ -18,11 +18,6 @@ struct Case {
     encoding: Option<String>,
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
-    let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("two hexadecimal digits");
-    (0..hex.len()).step_by(2).map(byte).collect()
-}
-
 /// `1` and `1.0` are one number: JSON does not tell integers from others.
 fn same(ours: &Value, theirs: &Value) -> bool {
     match (ours.as_f64(), theirs.as_f64()) {
@@ -38,7 +33,7 @@ fn every_file_means_what_pyarrow_says() {
 
     for case in cases {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), bytes(&case.hex)).unwrap();
+        std::fs::write(file.path(), hex::decode(&case.hex).unwrap()).unwrap();
         let name = case.name;
 
         let table = describe(file.path(), Some(case.format)).unwrap_or_else(|error| panic!("{name}: {error}"));
