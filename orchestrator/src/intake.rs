@@ -98,7 +98,7 @@ where
     })?;
     let seen = Arc::into_inner(seen).expect("the stream that shared it has ended");
     let (inspector, hash) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let commit = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let commit = hex::encode(hash.finalize());
     let description = match inspector.finish() {
         Err(TableError::FooterBeyondTail { from, to }) => {
             let footer = blobs.read_range(key, from, to - 1).await?;

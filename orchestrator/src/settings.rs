@@ -1,6 +1,6 @@
 //! Settings of the orchestrator: file < environment < flags.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use figment::{
     Figment,
@@ -9,31 +9,6 @@ use figment::{
 use serde::{Deserialize, Serialize};
 
 use crate::blobs::S3Settings;
-
-/// Text that must not be seen in a log.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
 
 /// A system that may create jobs.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -12,9 +12,8 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     presigning::PresigningConfig,
 };
+use relevo_shared::secret::Secret;
 use serde::{Deserialize, Serialize};
-
-use crate::settings::Secret;
 
 /// Presigned links last at most this long: the limit of signature version 4.
 pub const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use relevo_shared::{JobId, job::JobView, problem::Problem};
+use relevo_shared::{JobId, job::JobView, problem::Problem, secret::Secret};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use crate::settings::Secret;
 
 /// Where the orchestrator is and who we are.
 #[derive(Debug, Clone, clap::Args)]

@@ -11,12 +11,13 @@ use std::{
     process::ExitCode,
 };
 
+use relevo_shared::secret::Secret;
 use tokio::net::TcpListener;
 
 use super::{Failure, output, serve::Service};
 use crate::{
     blobs::{Blobs, S3Settings},
-    settings::{ClientSettings, Secret, Settings, WorkerSettings},
+    settings::{ClientSettings, Settings, WorkerSettings},
 };
 
 #[derive(Debug, clap::Args)]

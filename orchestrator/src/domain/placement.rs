@@ -68,8 +68,7 @@ pub fn queue_name(skill: &SkillName, requirements: &Requirements) -> String {
         return skill.to_string();
     }
     let hash = Sha256::digest(requirements.canonical());
-    let digits: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{skill}|{digits}")
+    format!("{skill}|{}", hex::encode(&hash[..6]))
 }
 
 /// A worker that waits for a task.

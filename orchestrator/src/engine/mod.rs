@@ -160,5 +160,5 @@ fn event(outcome: Outcome) -> Event {
 fn digest(result: &TaskResult) -> String {
     let mut hash = Sha256::new();
     hash.update(serde_json::to_vec(result).expect("a result has string keys only"));
-    hash.finalize()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..12])
 }

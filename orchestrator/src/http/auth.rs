@@ -35,10 +35,7 @@ impl Tokens {
 
 fn read_hash(text: &str) -> Hash {
     let mut hash = [0; 32];
-    for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
-        let digits = std::str::from_utf8(digits).unwrap_or_default();
-        *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
-    }
+    hex::decode_to_slice(text, &mut hash).expect("the settings were checked");
     hash
 }
 

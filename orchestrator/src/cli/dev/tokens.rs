@@ -45,12 +45,12 @@ impl Tokens {
 fn random_token(start: &str) -> Result<String, Failure> {
     let mut bytes = [0; 20];
     getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no random bytes: {error}"))?;
-    Ok(bytes.iter().fold(start.to_owned(), |text, byte| format!("{text}{byte:02x}")))
+    Ok(format!("{start}{}", hex::encode(bytes)))
 }
 
 /// SHA-256 of a token, in hex: what settings hold of it.
 pub(super) fn sha256_hex(token: &str) -> String {
-    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(token))
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

@@ -93,7 +93,7 @@ impl Blueprint {
             defaults: parts.defaults,
             machine: parts.machine,
             schema: parts.input,
-            hash: intrinsic::hex(&Sha256::digest(&canonical)),
+            hash: hex::encode(Sha256::digest(&canonical)),
             canonical,
         })
     }

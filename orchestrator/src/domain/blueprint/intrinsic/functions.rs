@@ -245,22 +245,14 @@ fn hash(value: &Value, algorithm: &str) -> Result<Value, String> {
         return Err(format!("the value has more than the {MAX_CHARACTERS} characters allowed"));
     }
     Ok(match algorithm {
-        "MD5" => hex(&md5::Md5::digest(&bytes)),
-        "SHA-1" => hex(&sha1::Sha1::digest(&bytes)),
-        "SHA-256" => hex(&Sha256::digest(&bytes)),
-        "SHA-384" => hex(&sha2::Sha384::digest(&bytes)),
-        "SHA-512" => hex(&sha2::Sha512::digest(&bytes)),
+        "MD5" => hex::encode(md5::Md5::digest(&bytes)),
+        "SHA-1" => hex::encode(sha1::Sha1::digest(&bytes)),
+        "SHA-256" => hex::encode(Sha256::digest(&bytes)),
+        "SHA-384" => hex::encode(sha2::Sha384::digest(&bytes)),
+        "SHA-512" => hex::encode(sha2::Sha512::digest(&bytes)),
         other => return Err(format!("`{other}` is none of MD5, SHA-1, SHA-256, SHA-384, SHA-512")),
     }
     .into())
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(in crate::domain::blueprint) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a string takes all that is written to it");
-        text
-    })
 }
 
 /// A whole number from the first argument, included, to the second, not included.

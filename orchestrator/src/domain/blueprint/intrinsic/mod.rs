@@ -13,7 +13,6 @@ use super::{
     scope::Scope,
 };
 use functions::Function;
-pub(super) use functions::hex;
 
 /// A compiled call.
 #[derive(Debug, Clone, PartialEq)]
