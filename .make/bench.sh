@@ -13,5 +13,5 @@ if [[ ! -e $packages/.complete ]]; then
     touch "$packages/.complete"
 fi
 say "building with optimisations"
-cargo build --release --workspace --bins
+cargo build --release --bins -p relevo-orchestrator -p relevo-worker
 PYTHONPATH=$packages cargo bench -p relevo-tests --bench orchestrator

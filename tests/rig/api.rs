@@ -1,6 +1,6 @@
 //! The HTTP API as a client sees it, without any of Relevo's own client code.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use relevo_shared::{
     job::{JobState, JobView},
@@ -15,6 +15,12 @@ use reqwest::{
 use serde_json::{Value, json};
 
 use crate::{SOON, until};
+
+/// One for all callers: each of its own would read the machine's certificates again.
+static HTTP: LazyLock<Client> = LazyLock::new(|| {
+    let builder = Client::builder().redirect(Policy::none()).timeout(Duration::from_secs(90));
+    builder.build().expect("a client needs no outside help")
+});
 
 /// A client with its token.
 #[derive(Debug, Clone)]
@@ -38,12 +44,7 @@ impl Api {
     }
 
     fn with(header: &'static str, url: &str, token: &str) -> Self {
-        let http = Client::builder()
-            .redirect(Policy::none())
-            .timeout(Duration::from_secs(90))
-            .build()
-            .expect("a client needs no outside help");
-        Self { http, url: url.to_owned(), token: (header, token.to_owned()) }
+        Self { http: HTTP.clone(), url: url.to_owned(), token: (header, token.to_owned()) }
     }
 
     /// The same caller with another token.
