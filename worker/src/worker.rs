@@ -89,6 +89,8 @@ pub async fn work(settings: Settings, registry: Registry, shutdown: Cancellation
     let mut beating = tokio::spawn(heart.beat(shutdown.clone(), silence.clone()));
 
     tokio::select! {
+        // First: the loops end by themselves once the worker is told to stop, and that is no defect.
+        biased;
         () = shutdown.cancelled() => {}
         _ = &mut claiming => return Err(WorkerError::Broken("claim")),
         _ = &mut delivering => return Err(WorkerError::Broken("delivery")),
