@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Measures the orchestrator beside Celery, with release builds. Takes some minutes.
+#   .make/bench.sh [JOBS [SAMPLES [ROUNDS]]]
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
@@ -14,4 +15,4 @@ if [[ ! -e $packages/.complete ]]; then
 fi
 say "building with optimisations"
 cargo build --release --bins -p relevo-orchestrator -p relevo-worker
-PYTHONPATH=$packages cargo bench -p relevo-tests --bench orchestrator
+PYTHONPATH=$packages cargo bench -p relevo-tests --bench orchestrator -- "$@"

@@ -5,15 +5,15 @@ use std::process::Command;
 use rig::{Redis, calls, forget_calls, repository};
 use serde_json::Value;
 
-use crate::Measured;
+use crate::{Measured, Plan};
 
 #[expect(clippy::cast_precision_loss, reason = "counts here are small")]
-pub(crate) fn measure(redis: &Redis, jobs: usize, samples: usize) -> Measured {
+pub(crate) fn measure(redis: &Redis, plan: Plan) -> Measured {
     let mut connection = redis.connection();
-    let whole = run(redis, jobs, samples);
+    let whole = run(redis, plan.jobs, plan.samples);
     forget_calls(&mut connection);
     // Commands are counted in a run of their own, without the latency's jobs.
-    run(redis, jobs, 0);
+    run(redis, plan.jobs, 0);
     let calls = calls(&mut connection);
 
     let latencies = whole["latencies_ms"].as_array().expect("the driver prints a list");
@@ -22,8 +22,8 @@ pub(crate) fn measure(redis: &Redis, jobs: usize, samples: usize) -> Measured {
     Measured {
         jobs_per_second: whole["jobs_per_second"].as_f64().expect("the driver prints a number"),
         latencies_ms,
-        commands_per_job: calls.values().sum::<u64>() as f64 / jobs as f64,
-        scripts_per_job: calls.get("evalsha").copied().unwrap_or_default() as f64 / jobs as f64,
+        commands_per_job: calls.values().sum::<u64>() as f64 / plan.jobs as f64,
+        scripts_per_job: calls.get("evalsha").copied().unwrap_or_default() as f64 / plan.jobs as f64,
     }
 }
 

@@ -8,10 +8,25 @@ mod table;
 
 use rig::{Durability, Redis};
 
-/// No-op jobs for the throughput; jobs one by one for the latency; rounds of everything.
-const JOBS: usize = 5_000;
-const SAMPLES: usize = 500;
-const ROUNDS: usize = 3;
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// No-op jobs for the throughput.
+    pub(crate) jobs: usize,
+    /// Jobs one by one for the latency.
+    pub(crate) samples: usize,
+    /// Rounds of everything.
+    pub(crate) rounds: usize,
+}
+
+impl Plan {
+    /// Up to three numbers on the command line stand for jobs, samples and rounds.
+    fn read() -> Self {
+        let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
+        let mut next = |usual| numbers.next().unwrap_or(usual);
+        Self { jobs: next(5_000), samples: next(500), rounds: next(3) }
+    }
+}
 
 /// What one system did in one round.
 #[derive(Debug, Clone)]
@@ -31,15 +46,16 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    let plan = Plan::read();
     let mut rows = Vec::new();
     for (durability, name) in [(Durability::None, "none"), (Durability::EverySecond, "everysec")] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for round in 1..=ROUNDS {
-            eprintln!("append-only file: {name}; round {round} of {ROUNDS}");
-            ours.push(orchestrator::measure(&Redis::with(durability), JOBS, SAMPLES));
-            theirs.push(celery::measure(&Redis::with(durability), JOBS, SAMPLES));
+        for round in 1..=plan.rounds {
+            eprintln!("append-only file: {name}; round {round} of {}", plan.rounds);
+            ours.push(orchestrator::measure(&Redis::with(durability), plan));
+            theirs.push(celery::measure(&Redis::with(durability), plan));
         }
         rows.push(table::Row { append_only: name, relevo: table::median(ours), celery: table::median(theirs) });
     }
-    println!("{}", table::render(&rows, JOBS, SAMPLES, ROUNDS));
+    println!("{}", table::render(&rows, plan));
 }

@@ -13,15 +13,15 @@ use relevo_shared::job::JobState;
 use rig::{Redis, Relevo, SOON, Worker, calls, forget_calls, until};
 use serde_json::json;
 
-use crate::Measured;
+use crate::{Measured, Plan};
 
 /// Requests that the client keeps in flight, and tasks that the worker runs at the same time.
 const IN_FLIGHT: usize = 64;
 
-pub(crate) fn measure(redis: &Redis, jobs: usize, samples: usize) -> Measured {
+pub(crate) fn measure(redis: &Redis, plan: Plan) -> Measured {
     let relevo = Relevo::serve(redis, &[]);
-    let (jobs_per_second, commands_per_job, scripts_per_job) = throughput(redis, &relevo, jobs);
-    Measured { jobs_per_second, latencies_ms: latencies(&relevo, samples), commands_per_job, scripts_per_job }
+    let (jobs_per_second, commands_per_job, scripts_per_job) = throughput(redis, &relevo, plan.jobs);
+    Measured { jobs_per_second, latencies_ms: latencies(&relevo, plan.samples), commands_per_job, scripts_per_job }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts here are small")]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::Measured;
+use crate::{Measured, Plan};
 
 /// Both systems on a Redis of one kind.
 pub(crate) struct Row {
@@ -21,7 +21,8 @@ pub(crate) fn median(mut rounds: Vec<Measured>) -> Measured {
 }
 
 /// The table in Markdown.
-pub(crate) fn render(rows: &[Row], jobs: usize, samples: usize, rounds: usize) -> String {
+pub(crate) fn render(rows: &[Row], plan: Plan) -> String {
+    let Plan { jobs, samples, rounds } = plan;
     let mut text = format!(
         "No-op jobs, {jobs} for the throughput and {samples} one by one for the latency; median of {rounds} rounds.\n\
          Latency: from submission until an idle worker has the task.\n\n\
