@@ -98,6 +98,7 @@ def timed(work, *arguments):
 def main():
     program, rounds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 3
     logging.set_verbosity_error()
+    logging.disable_progress_bar()
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -116,6 +117,7 @@ def main():
             }
             full, half = relevo(program, folder, "fp32"), relevo(program, folder, "bf16")
             measured |= {"Relevo fp32": full["seconds"][0], "Relevo bf16": half["seconds"][0]}
+            print(f"round {number}:", ", ".join(f"{what} {took:.1f} s" for what, took in measured.items()), flush=True)
             # The first round warms up.
             for what, took in measured.items() if number else ():
                 seconds.setdefault(what, []).append(took)

@@ -1,5 +1,6 @@
 //! `beto.preprocess` as a worker runs it: a table in S3 comes in, files in S3 and a result come out.
 #![cfg(feature = "torch")]
+#![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
 mod s3;
 
@@ -12,7 +13,7 @@ use relevo_worker::{
     settings::SkillSettings,
     skills::{Registry, SkillError, registry},
 };
-use s3::S3;
+use s3::{S3, files};
 use serde_json::{Map, Value, json};
 
 const COMMENTS: &str = "\
@@ -37,7 +38,7 @@ impl Bench {
         Self { s3: S3::start().await, registry, folder: tempfile::tempdir().unwrap() }
     }
 
-    fn task(&self, params: Value) -> Task {
+    fn task(&self, params: &Value) -> Task {
         let job_id = JobId::fresh();
         let task = json!({
             "job_id": job_id, "task_id": TaskId { job: job_id, number: 1 }, "type": "beto.preprocess", "params": params,
@@ -47,17 +48,29 @@ impl Bench {
     }
 
     fn context(&self, task: &Task) -> TaskContext {
-        TaskContext::offline(task, self.folder.path(), Arc::new(self.s3.files("secret")))
+        TaskContext::offline(task, self.folder.path(), Arc::new(files(self.s3.address, "secret")))
     }
 
-    async fn run(&self, params: Value) -> Result<Value, SkillError> {
+    async fn run(&self, params: &Value) -> Result<Value, SkillError> {
         let task = self.task(params);
         self.registry.get(&task.skill).unwrap().run(&task, &self.context(&task)).await
     }
 
+    /// Puts an object into the bucket.
+    fn put(&self, key: &str, content: impl AsRef<[u8]>) {
+        let path = self.object(&format!("s3://data/{key}"));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Where an object lies on disk.
+    fn object(&self, uri: &str) -> PathBuf {
+        self.s3.root.path().join(uri.strip_prefix("s3://").unwrap())
+    }
+
     /// The rows of a Parquet file in S3.
     fn rows(&self, uri: &Value) -> Vec<Map<String, Value>> {
-        let file = File::open(self.s3.path(uri.as_str().unwrap())).unwrap();
+        let file = File::open(self.object(uri.as_str().unwrap())).unwrap();
         let rows = relevo_tables::json_rows(&relevo_tables::read_head(file, 1000).unwrap()).unwrap();
         rows.into_iter().map(|row| row.as_object().unwrap().clone()).collect()
     }
@@ -70,9 +83,9 @@ fn column(rows: &[Map<String, Value>], name: &str) -> Vec<Value> {
 #[tokio::test]
 async fn rows_come_out_in_input_order_with_all_their_columns() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
 
-    let result = bench.run(json!({"input": "s3://data/in/cursos.csv", "model": "beto"})).await.unwrap();
+    let result = bench.run(&json!({"input": "s3://data/in/cursos.csv", "model": "beto"})).await.unwrap();
 
     assert!(result["output_uri"].as_str().unwrap().ends_with("/cursos_beto.parquet"), "{result}");
     let rows = bench.rows(&result["output_uri"]);
@@ -93,11 +106,11 @@ async fn rows_come_out_in_input_order_with_all_their_columns() {
 #[tokio::test]
 async fn the_result_sums_up_the_rows_and_is_kept_beside_them() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
     let params =
         json!({"input": "s3://data/in/cursos.csv", "model": "beto", "empty_text_policy": "zero", "max_length": 8});
 
-    let result = bench.run(params.clone()).await.unwrap();
+    let result = bench.run(&params).await.unwrap();
 
     assert_eq!((&result["n_rows"], &result["text_rows"], &result["truncated_rows"]), (&json!(5), &json!(3), &json!(3)));
     assert_eq!(result["label_counts"]["no_text"], 2);
@@ -111,18 +124,18 @@ async fn the_result_sums_up_the_rows_and_is_kept_beside_them() {
         column(&bench.rows(&result["output_uri"]), "accepted_by_teacher").iter().filter(|a| **a == true).count();
     assert_eq!(result["accepted_count"], accepted);
     let kept: Value =
-        serde_json::from_slice(&std::fs::read(bench.s3.path(result["meta_uri"].as_str().unwrap())).unwrap()).unwrap();
+        serde_json::from_slice(&std::fs::read(bench.object(result["meta_uri"].as_str().unwrap())).unwrap()).unwrap();
     assert_eq!(kept, result);
 }
 
 #[tokio::test]
 async fn a_batch_answers_as_single_rows_do() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
     let params = |tokens: usize| json!({"input": "s3://data/in/cursos.csv", "model": "beto", "batch_tokens": tokens});
 
-    let single = bench.run(params(16)).await.unwrap();
-    let together = bench.run(params(4096)).await.unwrap();
+    let single = bench.run(&params(16)).await.unwrap();
+    let together = bench.run(&params(4096)).await.unwrap();
 
     let (single, together) = (bench.rows(&single["output_uri"]), bench.rows(&together["output_uri"]));
     for name in ["p_neg", "p_neu", "p_pos"] {
@@ -135,10 +148,10 @@ async fn a_batch_answers_as_single_rows_do() {
 #[tokio::test]
 async fn rows_without_text_can_be_left_out() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
 
     let result = bench
-        .run(json!({"input": "s3://data/in/cursos.csv", "model": "beto", "keep_empty_text": false}))
+        .run(&json!({"input": "s3://data/in/cursos.csv", "model": "beto", "keep_empty_text": false}))
         .await
         .unwrap();
 
@@ -149,28 +162,28 @@ async fn rows_without_text_can_be_left_out() {
 #[tokio::test]
 async fn word_features_are_columns_and_what_was_fitted_is_kept() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
     let params = json!({
         "input": "s3://data/in/cursos.csv", "model": "beto", "text_feats": "tfidf_lsa", "tfidf_min_df": 1, "n_components": 2
     });
 
-    let result = bench.run(params).await.unwrap();
+    let result = bench.run(&params).await.unwrap();
 
     let rows = bench.rows(&result["output_uri"]);
     assert_eq!(column(&rows, "feat_t_1")[1], 0.0);
     assert!(column(&rows, "feat_t_1")[0] != 0.0);
     assert!(rows[0].contains_key("feat_t_2") && !rows[0].contains_key("feat_t_3"));
-    assert!(bench.s3.path(result["vectorizer_uri"].as_str().unwrap()).is_file());
+    assert!(bench.object(result["vectorizer_uri"].as_str().unwrap()).is_file());
     assert_eq!(result["seed"], 42);
 }
 
 #[tokio::test]
 async fn bf16_says_how_many_labels_agree_with_fp32() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
 
     let result =
-        bench.run(json!({"input": "s3://data/in/cursos.csv", "model": "beto", "dtype": "bf16"})).await.unwrap();
+        bench.run(&json!({"input": "s3://data/in/cursos.csv", "model": "beto", "dtype": "bf16"})).await.unwrap();
 
     assert_eq!(result["dtype"], "bf16");
     assert_eq!(result["label_agreement_fp32"], 1.0);
@@ -179,17 +192,17 @@ async fn bf16_says_how_many_labels_agree_with_fp32() {
 #[tokio::test]
 async fn a_model_in_s3_answers_as_one_on_disk() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
     let golden = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/beto"));
     // A prefix of its own, as downloads are kept between runs.
     let prefix = format!("models/{}", JobId::fresh());
     for file in ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"] {
-        bench.s3.put(&format!("{prefix}/{file}"), std::fs::read(golden.join(file)).unwrap());
+        bench.put(&format!("{prefix}/{file}"), std::fs::read(golden.join(file)).unwrap());
     }
 
     let there =
-        bench.run(json!({"input": "s3://data/in/cursos.csv", "model": format!("s3://data/{prefix}/")})).await.unwrap();
-    let here = bench.run(json!({"input": "s3://data/in/cursos.csv", "model": "beto"})).await.unwrap();
+        bench.run(&json!({"input": "s3://data/in/cursos.csv", "model": format!("s3://data/{prefix}/")})).await.unwrap();
+    let here = bench.run(&json!({"input": "s3://data/in/cursos.csv", "model": "beto"})).await.unwrap();
 
     assert_eq!(there["model"]["content_hash"], here["model"]["content_hash"]);
     assert_eq!(bench.rows(&there["output_uri"]), bench.rows(&here["output_uri"]));
@@ -198,10 +211,10 @@ async fn a_model_in_s3_answers_as_one_on_disk() {
 #[tokio::test]
 async fn a_loaded_model_is_advertised() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
+    bench.put("in/cursos.csv", COMMENTS);
     let before = bench.registry.loaded_models();
 
-    bench.run(json!({"input": "s3://data/in/cursos.csv", "model": "beto"})).await.unwrap();
+    bench.run(&json!({"input": "s3://data/in/cursos.csv", "model": "beto"})).await.unwrap();
 
     assert_eq!((before.len(), bench.registry.loaded_models()), (0, vec!["beto".to_owned()]));
     assert!(bench.registry.installed_models.iter().any(|model| model.name == "beto"));
@@ -210,8 +223,8 @@ async fn a_loaded_model_is_advertised() {
 #[tokio::test]
 async fn what_cannot_be_read_is_named() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
-    bench.s3.put("in/foto.parquet", b"\x89PNG\r\n\x1a\nnot a table".as_slice());
+    bench.put("in/cursos.csv", COMMENTS);
+    bench.put("in/foto.parquet", b"\x89PNG\r\n\x1a\nnot a table".as_slice());
 
     for (params, field, words) in [
         (
@@ -223,7 +236,7 @@ async fn what_cannot_be_read_is_named() {
         (json!({"input": "s3://data/in/cursos.csv", "model": "beto", "max_length": 100}), "max_length", "at most 40"),
         (json!({"input": "s3://data/in/foto.parquet", "model": "beto"}), "input", "PNG"),
     ] {
-        let Err(SkillError::InvalidInput { details, .. }) = bench.run(params.clone()).await else {
+        let Err(SkillError::InvalidInput { details, .. }) = bench.run(&params).await else {
             panic!("{params} was accepted")
         };
         assert_eq!(details[0].field, field);
@@ -234,8 +247,8 @@ async fn what_cannot_be_read_is_named() {
 #[tokio::test]
 async fn a_cancelled_task_stops() {
     let bench = Bench::new().await;
-    bench.s3.put("in/cursos.csv", COMMENTS);
-    let task = bench.task(json!({"input": "s3://data/in/cursos.csv", "model": "beto"}));
+    bench.put("in/cursos.csv", COMMENTS);
+    let task = bench.task(&json!({"input": "s3://data/in/cursos.csv", "model": "beto"}));
     let context = bench.context(&task);
     context.stop(StopReason::Cancelled);
 

@@ -2,57 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
-use std::{net::SocketAddr, path::Path};
+mod s3;
 
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use std::path::Path;
+
 use relevo_worker::{
     cancel::{StopReason, StopSignal},
-    files::Files,
-    settings::S3Settings,
     skills::SkillError,
 };
-use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
-use tempfile::TempDir;
+use s3::{S3, files};
 
 const MIB: usize = 1 << 20;
-
-struct S3 {
-    root: TempDir,
-    address: SocketAddr,
-}
-
-async fn s3() -> S3 {
-    let root = tempfile::tempdir().unwrap();
-    std::fs::create_dir(root.path().join("data")).unwrap();
-    let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root.path()).unwrap());
-    service.set_auth(SimpleAuth::from_single("key", "secret"));
-    let service = service.build();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (socket, _) = listener.accept().await.unwrap();
-            let service = service.clone();
-            tokio::spawn(async move {
-                let _ = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await;
-            });
-        }
-    });
-    S3 { root, address }
-}
-
-fn files(address: SocketAddr, secret_key: &str) -> Files {
-    Files::new(Some(&S3Settings {
-        endpoint: Some(format!("http://{address}/").parse().unwrap()),
-        region: "us-east-1".to_owned(),
-        access_key: "key".to_owned(),
-        secret_key: secret_key.to_owned().into(),
-        session_token: None,
-    }))
-}
 
 /// Bytes in which no two places look alike.
 fn write(path: &Path, bytes: usize) -> Vec<u8> {
@@ -62,7 +22,7 @@ fn write(path: &Path, bytes: usize) -> Vec<u8> {
 }
 
 async fn there_and_back(bytes: usize) {
-    let (s3, folder, stop) = (s3().await, tempfile::tempdir().unwrap(), StopSignal::default());
+    let (s3, folder, stop) = (S3::start().await, tempfile::tempdir().unwrap(), StopSignal::default());
     let files = files(s3.address, "secret");
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     let content = write(&from, bytes);
@@ -92,7 +52,7 @@ async fn a_large_file_goes_in_parts_and_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn a_missing_object_is_invalid_input_that_names_it_and_leaves_no_file() {
-    let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
+    let (s3, folder) = (S3::start().await, tempfile::tempdir().unwrap());
     let to = folder.path().join("to");
 
     let fault =
@@ -104,7 +64,7 @@ async fn a_missing_object_is_invalid_input_that_names_it_and_leaves_no_file() {
 
 #[tokio::test]
 async fn wrong_keys_are_permanent() {
-    let (s3, folder) = (s3().await, tempfile::tempdir().unwrap());
+    let (s3, folder) = (S3::start().await, tempfile::tempdir().unwrap());
     let from = folder.path().join("from");
     write(&from, 10);
 
@@ -127,7 +87,7 @@ async fn an_s3_that_is_away_is_transient() {
 
 #[tokio::test]
 async fn a_cancelled_upload_leaves_neither_object_nor_parts() {
-    let (s3, folder, stop) = (s3().await, tempfile::tempdir().unwrap(), StopSignal::default());
+    let (s3, folder, stop) = (S3::start().await, tempfile::tempdir().unwrap(), StopSignal::default());
     let from = folder.path().join("from");
     write(&from, 20 * MIB);
     stop.stop(StopReason::Cancelled);

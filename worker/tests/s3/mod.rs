@@ -1,6 +1,6 @@
 //! An S3 service in this process, over a folder that is gone with it.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 /// The service, with the bucket `data`.
 pub(crate) struct S3 {
-    root: TempDir,
+    pub(crate) root: TempDir,
     pub(crate) address: SocketAddr,
 }
 
@@ -37,27 +37,15 @@ impl S3 {
         });
         Self { root, address }
     }
+}
 
-    /// What a worker reaches it by.
-    pub(crate) fn files(&self, secret_key: &str) -> Files {
-        Files::new(Some(&S3Settings {
-            endpoint: Some(format!("http://{}/", self.address).parse().unwrap()),
-            region: "us-east-1".to_owned(),
-            access_key: "key".to_owned(),
-            secret_key: secret_key.to_owned().into(),
-            session_token: None,
-        }))
-    }
-
-    /// Puts an object into the bucket.
-    pub(crate) fn put(&self, key: &str, content: impl AsRef<[u8]>) {
-        let path = self.path(&format!("s3://data/{key}"));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-
-    /// Where an object lies on disk.
-    pub(crate) fn path(&self, uri: &str) -> PathBuf {
-        self.root.path().join(uri.strip_prefix("s3://").unwrap())
-    }
+/// What a worker reaches the service at `address` by.
+pub(crate) fn files(address: SocketAddr, secret_key: &str) -> Files {
+    Files::new(Some(&S3Settings {
+        endpoint: Some(format!("http://{address}/").parse().unwrap()),
+        region: "us-east-1".to_owned(),
+        access_key: "key".to_owned(),
+        secret_key: secret_key.to_owned().into(),
+        session_token: None,
+    }))
 }
