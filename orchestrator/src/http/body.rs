@@ -117,7 +117,8 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 
 /// The field to blame. For an unknown or missing one the reason has its name, and the path that of its parent.
 fn field_name(path: &str, reason: &str) -> String {
-    let parent = if path == "." { "" } else { path };
+    // What stands for the whole body, and for a place that cannot be named.
+    let parent = if matches!(path, "." | "?") { "" } else { path };
     let named =
         ["unknown field `", "missing field `"].iter().find_map(|start| reason.strip_prefix(start)?.split('`').next());
     match (parent, named) {
