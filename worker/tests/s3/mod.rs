@@ -6,6 +6,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
+use relevo_shared::secret::Secret;
 use relevo_worker::{files::Files, settings::S3Settings};
 use s3s::{auth::SimpleAuth, service::S3ServiceBuilder};
 use tempfile::TempDir;
@@ -45,7 +46,7 @@ pub(crate) fn files(address: SocketAddr, secret_key: &str) -> Files {
         endpoint: Some(format!("http://{address}/").parse().unwrap()),
         region: "us-east-1".to_owned(),
         access_key: "key".to_owned(),
-        secret_key: secret_key.to_owned().into(),
+        secret_key: Secret::new(secret_key.to_owned()),
         session_token: None,
     }))
 }
