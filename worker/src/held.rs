@@ -142,7 +142,8 @@ impl Held {
 
     /// Does something to a claim, unless it is closed or a newer one has taken its place.
     fn with(&self, claim: Claim, act: impl FnOnce(&mut Entry)) {
-        if let Some(entry) = self.entries().get_mut(&claim.task).filter(|entry| entry.lease_token == claim.lease_token) {
+        if let Some(entry) = self.entries().get_mut(&claim.task).filter(|entry| entry.lease_token == claim.lease_token)
+        {
             act(entry);
         }
     }

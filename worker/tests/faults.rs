@@ -229,7 +229,8 @@ async fn a_heartbeat_confirms_a_task_that_lasts_and_its_reply_stops_it_without_a
     orchestrator.result_of(next).await;
     let results: Vec<_> = orchestrator.results().into_iter().map(|result| result.task_id).collect();
     assert_eq!(results, [next], "a result that would be refused was sent");
-    let beat = orchestrator.beats().into_iter().find(|beat| beat.current_tasks.as_ref() == Some(&vec![task.to_string()]));
+    let beat =
+        orchestrator.beats().into_iter().find(|beat| beat.current_tasks.as_ref() == Some(&vec![task.to_string()]));
     assert_eq!(beat.unwrap().status.as_deref(), Some("full"));
 }
 
@@ -237,7 +238,7 @@ async fn a_heartbeat_confirms_a_task_that_lasts_and_its_reply_stops_it_without_a
 async fn a_task_that_asks_for_frequent_signs_of_life_gets_them() {
     // Without the task's own wish, there would be a heartbeat a minute beside the one that confirms it.
     let (orchestrator, worker) = start(registry, &["--heartbeat-seconds", "60", "--drain-seconds", "0"]).await;
-    let task = orchestrator.queue_with("sleep", &json!({ "seconds": 3600 }), json!({ "heartbeat_seconds": 1 }));
+    let task = orchestrator.queue_with("sleep", &json!({ "seconds": 3600 }), &json!({ "heartbeat_seconds": 1 }));
 
     orchestrator
         .until(|o| {
@@ -255,7 +256,7 @@ async fn a_task_ends_with_its_deadline() {
     let (orchestrator, _worker) = start(registry, &[]).await;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let deadline = i64::try_from(now.as_secs()).unwrap() + 1;
-    let task = orchestrator.queue_with("sleep", &json!({ "seconds": 3600 }), json!({ "deadline": deadline }));
+    let task = orchestrator.queue_with("sleep", &json!({ "seconds": 3600 }), &json!({ "deadline": deadline }));
 
     let result = orchestrator.result_of(task).await;
 

@@ -57,11 +57,11 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     pub(crate) fn queue(&self, skill: &str, params: &Value) -> TaskId {
-        self.queue_with(skill, params, json!({}))
+        self.queue_with(skill, params, &json!({}))
     }
 
     /// Queues a task that has more members than it needs.
-    pub(crate) fn queue_with(&self, skill: &str, params: &Value, more: Value) -> TaskId {
+    pub(crate) fn queue_with(&self, skill: &str, params: &Value, more: &Value) -> TaskId {
         let job_id = JobId::fresh();
         let task_id = TaskId { job: job_id, number: 1 };
         let mut task = json!({
