@@ -5,6 +5,9 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
+# Logs and dev.env hold tokens.
+umask 077
+
 stay=no
 if [[ ${1:-} == --stay ]]; then
     stay=yes

@@ -52,5 +52,7 @@ prepare() {
     local redis
     redis=$(.make/redis.sh)
     LIBTORCH=$(.make/libtorch.sh)
-    export LIBTORCH PATH="$PATH:$(dirname "$redis")"
+    # One of our own goes first: the machine's, where it has one, is too old.
+    [[ $redis != "$cache"/* ]] || PATH=${redis%/*}:$PATH
+    export LIBTORCH PATH
 }

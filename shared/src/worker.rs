@@ -161,7 +161,7 @@ pub struct Heartbeat {
 pub struct HeartbeatReply {
     /// Always `ttl_refreshed`.
     pub status: String,
-    /// Tasks to stop: cancelled, or held by another worker now.
+    /// Tasks to stop: the worker does not hold them (any more), and a result of theirs would be refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_task_ids: Vec<String>,
 }
@@ -187,6 +187,9 @@ pub struct Task {
     /// Seconds since 1970 by which it must be done; whole, because some workers read nothing else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<i64>,
+    /// Seconds between two signs of life that the blueprint asks for; the worker beats at least three times in that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_seconds: Option<u32>,
     /// The fencing number of this claim: to be sent back with progress and result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
@@ -305,6 +308,6 @@ pub struct ProgressReport {
 pub struct ProgressReply {
     /// Always `progress_accepted`.
     pub status: String,
-    /// Whether the worker should stop: the job was cancelled, or another worker holds the task now.
+    /// Whether the worker should stop: it does not hold the task (any more), and a result would be refused.
     pub cancelled: bool,
 }

@@ -13,7 +13,7 @@ struct Ban {
     reason: &'static str,
 }
 
-const BANS: [Ban; 7] = [
+const BANS: [Ban; 9] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],
@@ -51,14 +51,34 @@ const BANS: [Ban; 7] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],
-        words: &["crate::store", "crate::http", "crate::duties", "crate::cli", "crate::blobs"],
+        words: &[
+            "crate::engine",
+            "crate::dispatch",
+            "crate::store",
+            "crate::http",
+            "crate::duties",
+            "crate::cli",
+            "crate::blobs",
+        ],
         reason: "imports go one way, and the domain is at the bottom",
     },
     Ban {
         folder: "orchestrator/src/store",
         except: &[],
-        words: &["crate::http", "crate::duties", "crate::cli"],
+        words: &["crate::engine", "crate::dispatch", "crate::http", "crate::duties", "crate::cli"],
         reason: "imports go one way: the store serves the layers above it",
+    },
+    Ban {
+        folder: "orchestrator/src/engine",
+        except: &[],
+        words: &["crate::http", "crate::duties", "crate::cli"],
+        reason: "imports go one way: the engine serves http and the duties",
+    },
+    Ban {
+        folder: "orchestrator/src/dispatch",
+        except: &[],
+        words: &["crate::http", "crate::duties", "crate::cli"],
+        reason: "imports go one way: dispatch serves http",
     },
     Ban {
         folder: "shared/src",

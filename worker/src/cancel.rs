@@ -7,9 +7,7 @@ use tokio_util::sync::CancellationToken;
 /// Why a task was told to stop; it decides what is reported of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// Its job was cancelled, or another worker holds it now. Reported; the lease token keeps a stale report harmless.
-    Cancelled,
-    /// This worker does not hold it any more: nothing is reported.
+    /// This worker does not hold it any more, since its job was cancelled or its lease ran out: nothing is reported.
     LeaseLost,
     /// Its deadline passed.
     Deadline,

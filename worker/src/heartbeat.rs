@@ -1,9 +1,8 @@
 //! The heartbeat: renews the leases of what is held, advertises the load, and learns what to stop.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use relevo_shared::worker::Heartbeat;
+use relevo_shared::{TaskId, worker::Heartbeat};
 use serde_json::Map;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +10,6 @@ use tracing::{info, warn};
 
 use crate::{
     backoff::Backoff,
-    cancel::StopReason,
     client::{CallError, Client},
     held::Held,
     membership::Membership,
@@ -31,7 +29,7 @@ pub(crate) struct Heart {
     pub(crate) registry: Arc<Registry>,
     /// Tasks that may run at the same time.
     pub(crate) concurrency: usize,
-    /// Time between heartbeats.
+    /// Most time between heartbeats; tasks may ask for less.
     pub(crate) period: Duration,
 }
 
@@ -41,13 +39,15 @@ impl Heart {
         let mut backoff = Backoff::default();
         let mut said_draining = false;
         loop {
-            let delay = match self.send(self.status(&draining)).await {
+            let answer = self.send(self.status(&draining)).await;
+            let pace = self.held.pace(self.period);
+            let delay = match &answer {
                 Ok(()) => {
                     backoff.reset();
-                    self.period
+                    pace
                 }
                 Err(fault) => {
-                    let delay = backoff.next(fault.retry_after()).min(self.period);
+                    let delay = backoff.next(fault.retry_after()).min(pace);
                     warn!(error = %fault, ?delay, "heartbeat failed");
                     delay
                 }
@@ -57,7 +57,7 @@ impl Heart {
                 () = stopped.cancelled() => break,
                 () = draining.cancelled(), if !said_draining => said_draining = true,
                 () = tokio::time::sleep_until(next) => {}
-                () = self.held.confirmation_due(), if delay == self.period => {}
+                () = self.held.confirmation_due(), if answer.is_ok() => {}
             }
         }
         // The orchestrator forgets a silent worker by itself, so a goodbye that fails costs nothing.
@@ -65,11 +65,12 @@ impl Heart {
     }
 
     async fn send(&self, status: &str) -> Result<(), CallError> {
-        let tasks = self.held.tasks();
+        // The answer is about these claims alone: a task may be claimed anew before it comes.
+        let claims = self.held.claims();
         let heartbeat = Heartbeat {
             status: Some(status.to_owned()),
             load: Some(f64::from(u32::try_from(self.held.running()).unwrap_or(u32::MAX))),
-            current_tasks: Some(tasks.iter().map(ToString::to_string).collect()),
+            current_tasks: Some(claims.iter().map(|claim| claim.task.to_string()).collect()),
             // They never change while the worker lives. Named here, they would let an orchestrator that forgot the worker
             // make up a registration without its resources and labels; unnamed, it asks for the real one.
             supported_skills: None,
@@ -84,10 +85,14 @@ impl Heart {
             }
             answer => answer?,
         };
-        self.held.confirm(&tasks);
-        for task in reply.cancel_task_ids.iter().filter_map(|id| id.parse().ok()) {
-            info!(%task, "told to stop");
-            self.held.stop(task, StopReason::Cancelled);
+        let lost: HashSet<TaskId> = reply.cancel_task_ids.iter().filter_map(|id| id.parse().ok()).collect();
+        for claim in claims {
+            if lost.contains(&claim.task) {
+                info!(task = %claim.task, "told to stop");
+                self.held.lose(claim);
+            } else {
+                self.held.confirm(claim);
+            }
         }
         Ok(())
     }

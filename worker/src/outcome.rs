@@ -28,7 +28,6 @@ pub(crate) struct Outcome {
 pub(crate) fn outcome(stop: Option<StopReason>, ending: Ending) -> Option<Outcome> {
     match (stop, ending) {
         (Some(StopReason::LeaseLost), _) => None,
-        (Some(StopReason::Cancelled), _) => Some(without_data("cancelled", "CANCELLED", "the task was cancelled")),
         // Work that was finished after all is not done twice.
         (_, Ending::Answered(Ok(value))) => Some(Outcome { status: "success", data: Some(value), error: None }),
         (Some(StopReason::Released), _) => {
@@ -79,11 +78,6 @@ mod tests {
     fn a_lost_lease_is_never_reported_on() {
         assert_eq!(told(Some(StopReason::LeaseLost), answer()), None);
         assert_eq!(told(Some(StopReason::LeaseLost), stopped()), None);
-    }
-
-    #[test]
-    fn a_cancelled_task_is_cancelled_even_when_the_skill_did_not_notice() {
-        assert_eq!(told(Some(StopReason::Cancelled), answer()), Some(("cancelled", Some("CANCELLED".to_owned()))));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub(crate) struct Runner {
 impl Runner {
     /// Starts a task, which keeps its slot until its result is in the outbox.
     pub(crate) fn start(self: &Arc<Self>, task: Task, slot: OwnedSemaphorePermit) {
-        let stop = self.held.take(Claim::from(&task));
+        let stop = self.held.take(&task);
         let span = info_span!("task", task = %task.task_id, skill = %task.skill, attempt = task.attempt);
         let runner = Arc::clone(self);
         let run = async move {
@@ -74,7 +74,7 @@ impl Runner {
     /// Gives a task back that came when no more are run.
     pub(crate) async fn hand_back(&self, task: &Task) {
         info!(task = %task.task_id, "handed back");
-        let stop = self.held.take(Claim::from(task));
+        let stop = self.held.take(task);
         stop.stop(StopReason::Released);
         self.hand_in(task, outcome(stop.reason(), Ending::Abandoned)).await;
     }

@@ -116,9 +116,8 @@ async fn deliver(route: &Route, report: &ProgressReport) {
     let mut backoff = Backoff::default();
     loop {
         match route.client.report_progress(route.claim.task, report).await {
-            Ok(reply) if reply.cancelled => return route.stop.stop(StopReason::Cancelled),
-            Ok(_) => return,
-            Err(CallError::LeaseLost) => return route.stop.stop(StopReason::LeaseLost),
+            Ok(reply) if !reply.cancelled => return,
+            Ok(_) | Err(CallError::LeaseLost) => return route.stop.stop(StopReason::LeaseLost),
             Err(away @ CallError::Away { .. }) => {
                 let delay = backoff.next(away.retry_after());
                 debug!(error = %away, ?delay, "report not delivered yet");

@@ -123,7 +123,7 @@ async fn drain(
     drop(runner);
     if timeout(LAST_WORDS, &mut delivering).await.is_err() {
         warn!(
-            tasks = held.tasks().len(),
+            tasks = held.claims().len(),
             "results could not be delivered; the leases will expire and the tasks run again"
         );
         delivering.abort();

@@ -250,7 +250,7 @@ async fn a_cancelled_task_stops() {
     bench.put("in/cursos.csv", COMMENTS);
     let task = bench.task(&json!({"input": "s3://data/in/cursos.csv", "model": "beto"}));
     let context = bench.context(&task);
-    context.stop(StopReason::Cancelled);
+    context.stop(StopReason::LeaseLost);
 
     let ended = bench.registry.get(&task.skill).unwrap().run(&task, &context).await;
 

@@ -216,18 +216,39 @@ async fn a_failed_task_says_which_stage_failed() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_confirms_a_task_that_lasts_and_its_reply_cancels_it() {
+async fn a_heartbeat_confirms_a_task_that_lasts_and_its_reply_stops_it_without_a_result() {
     // With a heartbeat a minute, only the confirmation can name the task in time.
     let (orchestrator, _worker) = start(registry, &["--heartbeat-seconds", "60"]).await;
     orchestrator.until(|o| o.beats().first().cloned()).await;
     let task = orchestrator.queue("sleep", &json!({ "seconds": 3600 }));
     orchestrator.cancelled.lock().unwrap().push(task);
 
-    let result = orchestrator.result_of(task).await;
+    let next = orchestrator.queue("echo", &json!({}));
 
-    assert_eq!((result.status.as_str(), result.error.unwrap().code.as_str()), ("cancelled", "CANCELLED"));
-    let beat = orchestrator.beats().pop().unwrap();
-    assert_eq!((beat.status.as_deref(), beat.current_tasks), (Some("full"), Some(vec![task.to_string()])));
+    // The only slot is free once the first task has ended.
+    orchestrator.result_of(next).await;
+    let results: Vec<_> = orchestrator.results().into_iter().map(|result| result.task_id).collect();
+    assert_eq!(results, [next], "a result that would be refused was sent");
+    let beat =
+        orchestrator.beats().into_iter().find(|beat| beat.current_tasks.as_ref() == Some(&vec![task.to_string()]));
+    assert_eq!(beat.unwrap().status.as_deref(), Some("full"));
+}
+
+#[tokio::test]
+async fn a_task_that_asks_for_frequent_signs_of_life_gets_them() {
+    // Without the task's own wish, there would be a heartbeat a minute beside the one that confirms it.
+    let (orchestrator, worker) = start(registry, &["--heartbeat-seconds", "60", "--drain-seconds", "0"]).await;
+    let task = orchestrator.queue_with("sleep", &json!({ "seconds": 3600 }), &json!({ "heartbeat_seconds": 1 }));
+
+    orchestrator
+        .until(|o| {
+            let named = [task.to_string()];
+            (3 < o.beats().iter().filter(|beat| beat.current_tasks.as_deref() == Some(&named)).count()).then_some(())
+        })
+        .await;
+
+    worker.shutdown.cancel();
+    assert_eq!(orchestrator.result_of(task).await.status, "released");
 }
 
 #[tokio::test]
@@ -235,7 +256,7 @@ async fn a_task_ends_with_its_deadline() {
     let (orchestrator, _worker) = start(registry, &[]).await;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let deadline = i64::try_from(now.as_secs()).unwrap() + 1;
-    let task = orchestrator.queue_until("sleep", &json!({ "seconds": 3600 }), Some(deadline));
+    let task = orchestrator.queue_with("sleep", &json!({ "seconds": 3600 }), &json!({ "deadline": deadline }));
 
     let result = orchestrator.result_of(task).await;
 

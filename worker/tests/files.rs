@@ -90,7 +90,7 @@ async fn a_cancelled_upload_leaves_neither_object_nor_parts() {
     let (s3, folder, stop) = (S3::start().await, tempfile::tempdir().unwrap(), StopSignal::default());
     let from = folder.path().join("from");
     write(&from, 20 * MIB);
-    stop.stop(StopReason::Cancelled);
+    stop.stop(StopReason::LeaseLost);
 
     let fault = files(s3.address, "secret").upload(&from, "s3://data/x", &stop).await.unwrap_err();
 

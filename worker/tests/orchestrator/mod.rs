@@ -57,16 +57,17 @@ pub(crate) struct Orchestrator {
 
 impl Orchestrator {
     pub(crate) fn queue(&self, skill: &str, params: &Value) -> TaskId {
-        self.queue_until(skill, params, None)
+        self.queue_with(skill, params, &json!({}))
     }
 
-    pub(crate) fn queue_until(&self, skill: &str, params: &Value, deadline: Option<i64>) -> TaskId {
+    /// Queues a task that has more members than it needs.
+    pub(crate) fn queue_with(&self, skill: &str, params: &Value, more: &Value) -> TaskId {
         let job_id = JobId::fresh();
         let task_id = TaskId { job: job_id, number: 1 };
-        let task = json!({
+        let mut task = json!({
             "job_id": job_id, "task_id": task_id, "type": skill, "params": params, "lease_token": 7, "attempt": 1,
-            "deadline": deadline,
         });
+        task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         self.queue.lock().unwrap().push_back(serde_json::from_value(task).unwrap());
         self.queued.notify_one();
         task_id
