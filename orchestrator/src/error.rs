@@ -90,7 +90,7 @@ impl Error {
             Self::Blob(BlobError::Away(_)) => "storage_unavailable",
             Self::Store(StoreError::Away(_)) => "store_unavailable",
             Self::Blob(BlobError::Refused(_))
-            | Self::Store(StoreError::Corrupt(_) | StoreError::Partitions { .. })
+            | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })
             | Self::Broken(..) => "internal_error",
         }
     }

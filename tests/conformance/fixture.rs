@@ -1,10 +1,11 @@
 //! What every story here begins with: a Redis of its own, a store on it, and jobs with one task.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use relevo::domain::task::Outcome;
 use relevo::store::{Claim, ClaimedTask, Durations, NewJob, StepWrite, Store, TaskWrite};
 use relevo_shared::{JobId, TaskId, WorkerId, job::JobState};
-use rig::Redis;
+use rig::{Redis, SOON};
 
 /// Long enough that no lease ends by itself while a story is told.
 const LEASE_MS: u64 = 60_000;
@@ -43,6 +44,27 @@ impl Bench {
         let (worker, queues) = (worker(name), ["s".to_owned()]);
         let claim = Claim { worker: &worker, queues: &queues, max, lease_ms: LEASE_MS };
         self.store.claim_tasks(0, &claim).await.expect("Redis answers").tasks
+    }
+
+    /// Ends the leases that have run out; asks again until there is one.
+    pub(crate) async fn expire(&self) -> Vec<JobId> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let jobs = self.store.expire_leases(0, 10).await.expect("Redis answers");
+            if !jobs.is_empty() {
+                return jobs;
+            }
+            assert!(Instant::now() < deadline, "no lease has run out");
+        }
+    }
+
+    /// The error with which the task of a job has ended.
+    pub(crate) async fn error_of(&self, job: JobId) -> String {
+        let loaded = self.store.load_job(job).await.expect("Redis answers").expect("there is a step to take");
+        match loaded.finished.expect("its task has ended").outcome {
+            Outcome::Failed { error, .. } => error,
+            Outcome::Succeeded { .. } => String::new(),
+        }
     }
 
     /// One field of a job as it is kept.

@@ -2,7 +2,7 @@
 
 use relevo::{
     domain::task::Outcome,
-    store::{Completion, LeaseAnswer},
+    store::{Claim, Completion, LeaseAnswer},
 };
 use relevo_shared::JobId;
 use rig::SOON;
@@ -102,4 +102,35 @@ async fn wait_for_claim(bench: &Bench) -> relevo::store::ClaimedTask {
         assert!(std::time::Instant::now() < deadline, "the task never came back");
         tokio::task::yield_now().await;
     }
+}
+
+#[tokio::test]
+async fn a_confirmed_lease_that_ends_is_the_workers_no_more() {
+    let bench = Bench::new();
+    let job = bench.submit(0).await;
+    let (worker, queues) = (worker("w"), ["s".to_owned()]);
+    let brief = Claim { worker: &worker, queues: &queues, max: 1, lease_ms: 1 };
+    let task = bench.store.claim_tasks(0, &brief).await.unwrap().tasks[0].id;
+    assert!(bench.store.renew_leases(&worker, &[task]).await.unwrap().is_empty(), "it is confirmed");
+
+    let ended = bench.expire().await;
+
+    assert_eq!(ended, [job.id]);
+    assert_eq!(bench.store.renew_leases(&worker, &[task]).await.unwrap(), [task.to_string()]);
+    assert_eq!(bench.error_of(job.id).await, "States.HeartbeatTimeout");
+}
+
+#[tokio::test]
+async fn a_task_that_overstays_its_time_ends_with_a_timeout() {
+    let bench = Bench::new();
+    let job = crate::fixture::job(0);
+    let mut step = crate::fixture::task_step(job.id, 1, 0);
+    step.task.as_mut().expect("it queues a task").timeout_ms = Some(1);
+    bench.store.submit_job(&job, &step).await.unwrap();
+    assert_eq!(bench.claim("w", 1).await.len(), 1);
+
+    let ended = bench.expire().await;
+
+    assert_eq!(ended, [job.id]);
+    assert_eq!(bench.error_of(job.id).await, "States.Timeout");
 }

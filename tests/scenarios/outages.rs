@@ -1,6 +1,10 @@
 //! Redis, S3 or the orchestrator go away, and what that means to those who call.
 
-use relevo_shared::job::JobState;
+use relevo::{
+    domain::task::Outcome,
+    store::{Completion, Durations, Store},
+};
+use relevo_shared::{job::JobState, worker::Task};
 use rig::{Durability, Redis, Relevo, SOON, Worker, until};
 use serde_json::json;
 
@@ -70,6 +74,28 @@ fn a_service_that_is_off_is_not_implemented() {
 
 #[test]
 fn a_replica_that_dies_between_two_steps_delays_the_job_only() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &[]);
+    let hand = relevo.hand("worker", &["hand"]);
+    let id = relevo.api().create("jobs/by_hand", &json!({}));
+    let task = hand.claim();
+
+    take_result_and_die(&redis, &task);
+
+    assert_eq!(relevo.api().wait(&id, JobState::Completed).result, Some(json!({ "safe": true })));
+}
+
+/// Does with a result what a replica does until it dies: the result is in Redis, the job's next step is not taken.
+fn take_result_and_die(redis: &Redis, task: &Task) {
+    let store = Store::new(&redis.url(), 1, Durations::default()).expect("the URL is Redis's own");
+    let (worker, outcome) = ("worker".parse().expect("a name"), Outcome::Succeeded { output: json!({ "safe": true }) });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
+    let completion = store.complete_task(task.task_id, &worker, task.lease_token, &outcome, "digest");
+    assert!(matches!(runtime.block_on(completion), Ok(Completion::Accepted { .. })));
+}
+
+#[test]
+fn a_replica_that_is_killed_takes_no_job_with_it() {
     const JOBS: usize = 30;
     let redis = Redis::start();
     let (mut doomed, survivor) = (Relevo::serve(&redis, &[]), Relevo::serve(&redis, &[]));

@@ -53,7 +53,7 @@ impl Service {
         let durations = Durations { retention, ..Durations::default() };
         let store = Store::new(&settings.redis_url, settings.partitions, durations)
             .map_err(|error| format!("the setting redis_url cannot be used: {error}"))?;
-        match store.settle_partitions().await {
+        match store.settle().await {
             Err(error @ StoreError::Away(_)) => warn!(%error, "redis is not there yet"),
             other => other?,
         }

@@ -27,7 +27,7 @@ impl Error {
             Self::S3Off => StatusCode::NOT_IMPLEMENTED,
             Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Blob(BlobError::Refused(_))
-            | Self::Store(StoreError::Corrupt(_) | StoreError::Partitions { .. })
+            | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })
             | Self::Broken(..)
             | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,

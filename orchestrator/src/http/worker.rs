@@ -135,6 +135,7 @@ fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
         // Rounded up: the lease ends the task in time, and one second may be all it has.
         deadline: claimed.deadline.map(|ms| (ms + 999) / 1000),
         lease_token: Some(claimed.token),
+        heartbeat_seconds: claimed.heartbeat_seconds,
         attempt: claimed.attempt,
         files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job))),
     })

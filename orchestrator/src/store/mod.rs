@@ -32,6 +32,9 @@ pub enum StoreError {
     /// It answered with something that these scripts never write.
     #[error("redis holds something unexpected: {0}")]
     Corrupt(String),
+    /// Its release lacks commands that the scripts need.
+    #[error("this is redis {0}, but 6.2 or later is needed")]
+    TooOld(String),
     /// The setting does not fit the keys that are there.
     #[error("the setting partitions is {wanted}, but this Redis was first used with {kept}: set it to {kept}")]
     Partitions {
@@ -120,23 +123,29 @@ impl Store {
         Ok(redis::cmd("PING").query_async::<()>(&mut connection).await?)
     }
 
-    /// Makes sure that the number of partitions is the one that the keys were written with: with another one every job
-    /// would seem to be gone.
+    /// Makes sure that this Redis can be used: that it knows the commands of the scripts, and that its keys were written
+    /// with as many partitions as are set now. With another number every job would seem to be gone.
     ///
     /// # Errors
-    /// [`StoreError::Partitions`] when it is another one, or when Redis is away.
-    pub async fn settle_partitions(&self) -> Result<()> {
+    /// [`StoreError::TooOld`], [`StoreError::Partitions`], or when Redis is away.
+    pub async fn settle(&self) -> Result<()> {
         let wanted = self.keys.partitions();
-        let kept: u16 = redis::pipe()
+        let (server, kept): (String, u16) = redis::pipe()
+            .cmd("INFO")
+            .arg("server")
             .cmd("SETNX")
             .arg(Keys::partition_count())
             .arg(wanted)
             .ignore()
             .cmd("GET")
             .arg(Keys::partition_count())
-            .query_async::<(u16,)>(&mut self.connections.get().await?)
-            .await?
-            .0;
+            .query_async(&mut self.connections.get().await?)
+            .await?;
+        let version = server.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default().trim();
+        let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+        if (numbers.next(), numbers.next()) < (Some(6), Some(2)) {
+            return Err(StoreError::TooOld(version.to_owned()));
+        }
         if kept == wanted { Ok(()) } else { Err(StoreError::Partitions { kept, wanted }) }
     }
 

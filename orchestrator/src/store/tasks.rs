@@ -69,6 +69,8 @@ pub struct ClaimedTask {
     pub priority: i32,
     /// By when it must be done, in milliseconds since 1970.
     pub deadline: Option<i64>,
+    /// Seconds between two signs of life that its blueprint asks for.
+    pub heartbeat_seconds: Option<u32>,
     /// How long it waited in its queue, in milliseconds.
     pub queued_ms: i64,
 }
@@ -227,7 +229,7 @@ impl Store {
         call.arg(report.worker_id.as_str()).arg(token_text(report.lease_token));
         call.arg(report.progress.map(|fraction| fraction.to_string()).unwrap_or_default());
         call.arg(report.message.as_deref().unwrap_or_default());
-        call.arg(stages_text(&report.stages)).arg(LOG_LINES);
+        call.arg(stages_text(&report.stages)).arg(LOG_LINES).arg(millis(self.durations.retention));
         for line in &report.logs {
             call.arg(log_text(line));
         }
@@ -247,8 +249,8 @@ fn log_text(line: &LogLine) -> String {
 }
 
 fn read_claimed(parts: Vec<String>) -> Result<ClaimedTask> {
-    let parts: [String; 9] = parts.try_into().map_err(|_| corrupt("a claim of another length".to_owned()))?;
-    let [id, skill, params, attempt, token, priority, deadline, queued_at, now] = parts;
+    let parts: [String; 10] = parts.try_into().map_err(|_| corrupt("a claim of another length".to_owned()))?;
+    let [id, skill, params, attempt, token, priority, deadline, heartbeat_ms, queued_at, now] = parts;
     fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
         text.parse().map_err(|_| corrupt(format!("not a number: {text}")))
     }
@@ -260,6 +262,7 @@ fn read_claimed(parts: Vec<String>) -> Result<ClaimedTask> {
         token: number(&token)?,
         priority: number(&priority)?,
         deadline: if deadline.is_empty() { None } else { Some(number(&deadline)?) },
+        heartbeat_seconds: if heartbeat_ms.is_empty() { None } else { Some(number::<u32>(&heartbeat_ms)? / 1000) },
         queued_ms: number::<i64>(&now)? - number::<i64>(&queued_at)?,
     })
 }

@@ -9,11 +9,10 @@ if not j[1] then return {"missing"} end
 if j[2] then return {"ended"} end
 if j[1] ~= ARGV[3] then return {"stale"} end
 -- No check below this line: Redis keeps what a script wrote before it stopped.
-redis.call("HINCRBY", job, "revision", 1)
 redis.call("ZREM", due, id)
--- What the last task told of itself is not true of the next one; what a timer waited for is over.
-redis.call("HDEL", job, "wait_until", unpack(step[8] ~= "" and {"progress", "message", "stages"} or {}))
-apply_step(prefix, job, id, step, clock())
+-- What the last task told of itself is not true of the next one.
+if step[8] ~= "" then redis.call("HDEL", job, "wait_until", "progress", "message", "stages") end
+apply_step(prefix, job, id, step, clock(), {"revision", ARGV[3] + 1})
 -- Who ended the task, and how, is kept for a while: a worker may send its result again.
 if redis.call("HDEL", task, "params", "outcome") > 0 then redis.call("PEXPIRE", task, ARGV[4]) end
 return {"ok"}

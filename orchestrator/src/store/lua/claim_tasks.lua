@@ -1,28 +1,26 @@
 -- claim_tasks: queued -> leased                                          story: a_task_is_claimed_by_one_worker_only
 -- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms
--- replies: "empty" when no queue holds any more, else "more"; then one list per task: id, skill, params, attempt, token, priority, deadline ("" for none), queued_at, now
+-- replies: "empty" when no queue holds any more, else "more"; then one list per task: id, skill, params, attempt, token,
+-- priority, deadline, heartbeat_ms ("" for none), queued_at, now
 local leases, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 local max, lease_ms, confirm_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
--- The task that should go first among the heads of the queues that this worker can serve.
-local function next_task()
-  if #KEYS == 2 then return redis.call("ZPOPMIN", KEYS[2])[1] end
-  local best_queue, best_task, best_score
-  for i = 2, #KEYS do
-    local head = redis.call("ZRANGE", KEYS[i], 0, 0, "WITHSCORES")
-    local score = tonumber(head[2])
-    if score and (not best_score or score < best_score) then
-      best_queue, best_task, best_score = KEYS[i], head[1], score
-    end
-  end
-  if best_task then redis.call("ZREM", best_queue, best_task) end
-  return best_task
+-- The first of every queue that this worker can serve, one more than it may have, the best of all first.
+local heads = {}
+for i = 2, #KEYS do
+  local head = redis.call("ZRANGE", KEYS[i], 0, max, "WITHSCORES")
+  for j = 1, #head, 2 do heads[#heads + 1] = {queue = KEYS[i], task = head[j], score = tonumber(head[j + 1])} end
 end
+table.sort(heads, function(a, b)
+  if a.score ~= b.score then return a.score < b.score end
+  return a.task < b.task
+end)
 
 local claimed, now = {}, nil
-while #claimed < max do
-  local id = next_task()
-  if not id then break end
+for _, head in ipairs(heads) do
+  if #claimed == max then break end
+  local id = head.task
+  redis.call("ZREM", head.queue, id)
   local task = prefix .. "task:" .. id
   local t = redis.call("HMGET", task,
     "state", "skill", "params", "attempt", "priority", "timeout_ms", "heartbeat_ms", "queued_at", "claims")
@@ -42,8 +40,7 @@ while #claimed < max do
     redis.call("HSET", prefix .. "job:" .. job, "state", "running")
     record(prefix .. "events:" .. job, "leased", "task", id, "worker", worker, "attempt", t[4])
     claimed[#claimed + 1] = {id, t[2], t[3], t[4], tostring(token), t[5],
-      deadline ~= "" and string.format("%.0f", deadline) or "", t[8], string.format("%.0f", now)}
+      deadline ~= "" and string.format("%.0f", deadline) or "", t[7], t[8], string.format("%.0f", now)}
   end
 end
-if #claimed < max or redis.call("EXISTS", unpack(KEYS, 2)) == 0 then return {"empty", claimed} end
-return {"more", claimed}
+return {#heads <= max and "empty" or "more", claimed}

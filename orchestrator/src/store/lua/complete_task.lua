@@ -13,6 +13,6 @@ local now = clock()
 redis.call("HSET", task, "state", "done", "outcome", outcome, "digest", digest)
 redis.call("ZREM", leases, id)
 -- Should the replica that asked die before it takes the next step, another one finds the job here.
-look_no_later_than(due, job_id, now + ARGV[7])
+redis.call("ZADD", due, "LT", now + ARGV[7], job_id)
 return {"ok", string.format("%.0f", now), t[5],
   redis.call("HMGET", job, "revision", "state", "hash", "execution", "input", "source", "created_at", "client", "priority")}

@@ -19,7 +19,7 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
     else
       -- Without the name of its worker, whose next heartbeat will hear that it holds the task no more.
       redis.call("HSET", task, "state", "done", "worker", "", "outcome", overdue and ARGV[6] or ARGV[5], "digest", "expired")
-      look_no_later_than(due, job, now + ARGV[4])
+      redis.call("ZADD", due, "LT", now + ARGV[4], job)
       record(prefix .. "events:" .. job, overdue and "timed_out" or "lease_expired", "task", id, "worker", t[7])
       jobs[#jobs + 1] = job
     end

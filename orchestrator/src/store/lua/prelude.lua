@@ -6,12 +6,6 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Makes sure that somebody looks at a job at this instant or before.
-local function look_no_later_than(due, id, at)
-  local known = redis.call("ZSCORE", due, id)
-  if not known or tonumber(known) > at then redis.call("ZADD", due, at, id) end
-end
-
 -- One line of a job's history.
 local function record(events, kind, ...)
   redis.call("XADD", events, "MAXLEN", "~", 2000, "*", "event", kind, ...)
@@ -24,16 +18,19 @@ local function enqueue(prefix, queue, id, score)
   redis.call("PUBLISH", "relevo:wake", queue)
 end
 
--- Writes one step of a blueprint, as the domain decided it. `step` holds, in order:
+-- Writes one step of a blueprint, as the domain decided it, with more fields of the job. `step` holds, in order:
 --   1 state  2 execution  3 current state  4 states entered  5 due in ms  6 result  7 error
 --   8 task id  9 skill  10 queue  11 params  12 timeout ms  13 heartbeat ms  14 attempt  15 priority  16 retention ms
 -- An empty string stands for "none".
-local function apply_step(prefix, job, id, step, now)
-  local fields = {"state", step[1], "execution", step[2], "current", step[3], "task", step[8]}
+local function apply_step(prefix, job, id, step, now, fields)
   local function field(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
+  field("state", step[1])
+  field("execution", step[2])
+  field("current", step[3])
+  field("task", step[8])
   local ended = step[16] ~= ""
   if step[6] ~= "" then field("result", step[6]) end
   if step[7] ~= "" then field("error", step[7]) end
@@ -54,6 +51,5 @@ local function apply_step(prefix, job, id, step, now)
   if ended then
     redis.call("PEXPIRE", job, step[16])
     redis.call("PEXPIRE", events, step[16])
-    redis.call("PEXPIRE", prefix .. "logs:" .. id, step[16])
   end
 end

@@ -1,5 +1,5 @@
 -- report_progress: leased -> leased, and confirmed                       story: progress_is_seen_while_a_task_runs
--- KEYS task, leases, job   ARGV prefix, id, job id, worker, token ("" for none), progress, message, stages, keep, log line...
+-- KEYS task, leases, job   ARGV prefix, id, job id, worker, token ("" for none), progress, message, stages, keep, retention_ms, log line...
 -- replies: ok | missing | lease_lost
 local task, leases, job, prefix, id, job_id = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3]
 local t = redis.call("HMGET", task, "state", "worker", "token", "lease_ms", "deadline")
@@ -30,5 +30,8 @@ if ARGV[8] ~= "" then
   field("stages", cjson.encode(stages))
 end
 if #fields > 0 then redis.call("HSET", job, unpack(fields)) end
-for i = 10, #ARGV do redis.call("XADD", prefix .. "logs:" .. job_id, "MAXLEN", "~", ARGV[9], "*", "line", ARGV[i]) end
+local logs = prefix .. "logs:" .. job_id
+for i = 11, #ARGV do redis.call("XADD", logs, "MAXLEN", "~", ARGV[9], "*", "line", ARGV[i]) end
+-- Each line puts off the end of all; after the last one they go by themselves.
+if #ARGV > 10 then redis.call("PEXPIRE", logs, ARGV[10]) end
 return {"ok"}

@@ -7,6 +7,6 @@ for i = 1, 16 do step[i] = ARGV[3 + n + i] end
 if redis.call("EXISTS", job) == 1 then return {"exists"} end
 -- No check below this line: Redis keeps what a script wrote before it stopped.
 local now = clock()
-redis.call("HSET", job, "revision", 1, "created_at", now, unpack(identity))
-apply_step(prefix, job, id, step, now)
+identity[n + 1], identity[n + 2], identity[n + 3], identity[n + 4] = "revision", 1, "created_at", now
+apply_step(prefix, job, id, step, now, identity)
 return {"ok"}
