@@ -68,10 +68,10 @@ impl App {
 /// Every route of the service.
 pub fn router(app: App) -> Router {
     Router::new()
-        // Public
+        // Public. To come: approvals, interactive documentation, the development flush.
         .route("/_public/status", get(public::status))
         .route("/_public/metrics", get(public::metrics))
-        // Clients
+        // Clients. To come: cancel, history, blueprints, workers, dashboard.
         .route("/api/datasets", get(datasets::list))
         .route("/api/datasets/{dataset_id}", get(datasets::show))
         .route("/api/datasets/{dataset_id}/tables/{table_key}", put(datasets::put_table))
@@ -80,7 +80,7 @@ pub fn router(app: App) -> Router {
         .route("/api/v1/jobs/{job_id}/files/content/{filename}", put(files::upload).post(jobs::create))
         .route("/api/v1/jobs/{job_id}/files/download/{filename}", get(files::download).post(jobs::create))
         .route("/api/{version}/{*endpoint}", post(jobs::create))
-        // Workers
+        // Workers. To come: WebSocket, events, token exchange.
         .route("/_worker/workers/register", post(worker::register))
         .route("/_worker/workers/{worker_id}", patch(worker::heartbeat))
         .route("/_worker/workers/{worker_id}/tasks/next", get(worker::next_tasks))

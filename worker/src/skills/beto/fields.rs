@@ -32,7 +32,7 @@ impl Fields {
         self.known.push(name);
         match self.left.remove(name) {
             None | Some(Value::Null) => None,
-            Some(value) => match serde_json::from_value(value) {
+            Some(value) => match serde_json::from_value(plain(value)) {
                 Ok(value) => Some(value),
                 Err(_) => {
                     self.fault(name, format!("must be {right}"));
@@ -83,6 +83,17 @@ impl Fields {
         }
         let sentences: Vec<String> = self.faults.iter().map(|d| format!("{}: {}", d.field, d.reason)).collect();
         Err(SkillError::InvalidInput { message: sentences.join("; "), details: self.faults })
+    }
+}
+
+/// A number as JSON Schema takes it: `5.0` is the integer 5.
+fn plain(value: Value) -> Value {
+    /// Up to here every integer is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0 && number.abs() < EXACT) {
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+        Some(number) => Value::from(number as i64),
+        None => value,
     }
 }
 

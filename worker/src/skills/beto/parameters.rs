@@ -240,6 +240,15 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        let read = read(&json!({"input": "s3://b/c.csv", "max_length": 64.0, "tfidf_max_df": 1.0})).unwrap();
+
+        let applied = serde_json::to_value(&read).unwrap();
+        assert_eq!((&applied["max_length"], &applied["tfidf_max_df"]), (&json!(64), &json!(1.0)));
+        assert_eq!(faults(&json!({"input": "s3://b/c.csv", "max_length": 64.5})), ["max_length"]);
+    }
+
+    #[test]
     fn defaults_are_the_documented_ones() {
         let read = read(&json!({"input": "s3://b/cursos 2024.csv"})).unwrap();
 
