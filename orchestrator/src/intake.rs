@@ -14,7 +14,7 @@ use relevo_tables::{Description, Inspector, TableError, describe_parquet_footer,
 use sha2::{Digest, Sha256};
 
 use crate::{
-    blobs::{Blobs, UploadError},
+    blobs::Blobs,
     error::{Error, Result},
     store::Store,
     time::{now_ms, rfc3339},
@@ -85,17 +85,14 @@ where
 
     let seen = Arc::new(Mutex::new((Inspector::new(format), commit_hash(format))));
     let looking = Arc::clone(&seen);
-    let whole = stream::iter([Ok(Bytes::from(head))]).chain(body).map(move |chunk| {
+    let whole = stream::iter([Ok(Bytes::from(head))]).chain(body).map(move |chunk| -> Result<Bytes> {
         let chunk = chunk?;
         let mut seen = looking.lock().unwrap_or_else(PoisonError::into_inner);
         seen.0.push(&chunk).map_err(|error| refused(&error))?;
         seen.1.update(&chunk);
         Ok(chunk)
     });
-    let length = blobs.write_stream(key, whole).await.map_err(|error| match error {
-        UploadError::Source(error) => error,
-        UploadError::Blob(error) => Error::Blob(error),
-    })?;
+    let length = blobs.write_stream(key, whole).await?;
     let seen = Arc::into_inner(seen).expect("the stream that shared it has ended");
     let (inspector, hash) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     let commit = hex::encode(hash.finalize());

@@ -21,8 +21,7 @@ pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
     let broken = |name: &str| Error::Broken(id, format!("field {name}"));
     let mut text = |name: &str| fields.remove(name).filter(|value| !value.is_empty());
 
-    let state: JobState =
-        text("state").and_then(|word| serde_json::from_value(word.into()).ok()).ok_or_else(|| broken("state"))?;
+    let state = text("state").and_then(|word| JobState::from_word(&word)).ok_or_else(|| broken("state"))?;
     let created_at = instant(text("created_at")).ok_or_else(|| broken("created_at"))?;
     let started_at = instant(text("started_at"));
     let ended_at = instant(text("ended_at"));

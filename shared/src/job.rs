@@ -40,6 +40,12 @@ impl JobState {
         }
     }
 
+    /// The state that a word stands for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        serde_json::from_value(Value::from(word)).ok()
+    }
+
     /// Whether nothing that a worker, a timer or a late message does can change the job any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {

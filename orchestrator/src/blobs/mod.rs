@@ -2,8 +2,6 @@
 
 mod upload;
 
-pub use upload::UploadError;
-
 use std::time::Duration;
 
 use aws_sdk_s3::{

@@ -9,33 +9,18 @@ use super::{BlobError, Blobs};
 /// Size of a part: S3 takes at least 5 MiB and at most 10,000 parts, so files up to 78 GiB.
 const PART: usize = 8 * 1024 * 1024;
 
-/// Why an upload ended early.
-#[derive(Debug)]
-pub enum UploadError<E> {
-    /// The body ended with an error.
-    Source(E),
-    /// S3 failed.
-    Blob(BlobError),
-}
-
-impl<E> From<BlobError> for UploadError<E> {
-    fn from(error: BlobError) -> Self {
-        Self::Blob(error)
-    }
-}
-
 impl Blobs {
     /// Streams a body into a file. Small bodies go in one request; of larger ones two parts are held at most. When the
     /// body ends with an error, nothing is left behind.
     ///
     /// # Errors
     /// With the body's own error, or when S3 is away.
-    pub async fn write_stream<E>(
+    pub async fn write_stream<E: From<BlobError>>(
         &self,
         key: &str,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    ) -> Result<u64, UploadError<E>> {
-        let first = next_part(&mut body).await.map_err(UploadError::Source)?;
+    ) -> Result<u64, E> {
+        let first = next_part(&mut body).await?;
         if first.len() < PART {
             let length = first.len() as u64;
             let request = self.client.put_object().bucket(&self.bucket).key(key).body(first.into());
@@ -56,13 +41,13 @@ impl Blobs {
         }
     }
 
-    async fn write_parts<E>(
+    async fn write_parts<E: From<BlobError>>(
         &self,
         key: &str,
         id: &str,
         first: Bytes,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
-    ) -> Result<u64, UploadError<E>> {
+    ) -> Result<u64, E> {
         let (mut part, mut length, mut parts) = (first, 0, Vec::new());
         while !part.is_empty() {
             length += part.len() as u64;
@@ -70,7 +55,7 @@ impl Blobs {
             let request = self.client.upload_part().bucket(&self.bucket).key(key).upload_id(id).part_number(number);
             let sent = request.body(part.into()).send().await.map_err(BlobError::from)?;
             parts.push(CompletedPart::builder().part_number(number).set_e_tag(sent.e_tag).build());
-            part = next_part(&mut body).await.map_err(UploadError::Source)?;
+            part = next_part(&mut body).await?;
         }
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(id);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{App, auth::Client, body, jobs::own_job};
 use crate::{
-    blobs::{LONGEST_LINK, UploadError},
+    blobs::LONGEST_LINK,
     error::{Error, Result},
 };
 
@@ -66,7 +66,7 @@ pub(super) async fn upload(
     let job = own_job(&app, &client, &id).await?;
     let key = key(job, &filename)?;
     let body = limited(body, app.limits.upload).boxed();
-    blobs.write_stream(&key, body).await.map_err(upload_error)?;
+    blobs.write_stream(&key, body).await?;
     Ok(Json(json!({"status": "uploaded", "s3_uri": blobs.uri(&key)})))
 }
 
@@ -79,14 +79,6 @@ pub(super) fn limited(body: Body, limit: u64) -> impl futures_util::Stream<Item 
             length += chunk.len() as u64;
             future::ready(if length > limit { Err(Error::TooLarge(limit)) } else { Ok(chunk) })
         })
-}
-
-/// The error that ended an upload.
-pub(super) fn upload_error(error: UploadError<Error>) -> Error {
-    match error {
-        UploadError::Source(error) => error,
-        UploadError::Blob(error) => error.into(),
-    }
 }
 
 /// `GET /api/v1/jobs/{job_id}/files/download/{filename}`.

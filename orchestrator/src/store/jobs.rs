@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use redis::Value;
 use relevo_shared::{JobId, SkillName, TaskId, job::JobState};
 
 use super::{
@@ -151,7 +150,8 @@ impl Standing {
         };
         Ok(Self {
             revision: number("revision", must("revision")?)?.unsigned_abs(),
-            state: job_state(&must("state")?)?,
+            state: JobState::from_word(&must("state")?)
+                .ok_or_else(|| corrupt("a job in an unknown state".to_owned()))?,
             hash: must("hash")?,
             execution: must("execution")?,
             input: must("input")?,
@@ -162,11 +162,6 @@ impl Standing {
             now,
         })
     }
-}
-
-/// Reads the word of a state.
-fn job_state(word: &str) -> Result<JobState> {
-    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| corrupt(format!("unknown state {word}")))
 }
 
 impl Store {
@@ -318,11 +313,8 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn job_client(&self, id: JobId) -> Result<Option<String>> {
-        let value: Value = redis::cmd("HGET")
-            .arg(self.keys.job(id))
-            .arg("client")
-            .query_async(&mut self.connections.get().await?)
-            .await?;
-        redis::from_redis_value(value).map_err(|error| corrupt(error.to_string()))
+        let mut command = redis::cmd("HGET");
+        command.arg(self.keys.job(id)).arg("client");
+        Ok(command.query_async(&mut self.connections.get().await?).await?)
     }
 }
