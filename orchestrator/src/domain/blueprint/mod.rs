@@ -14,6 +14,7 @@ mod fault;
 #[cfg(test)]
 mod golden_tests;
 mod intrinsic;
+mod jsonata;
 mod model;
 mod parse;
 #[cfg(test)]
