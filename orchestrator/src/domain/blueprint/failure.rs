@@ -7,6 +7,7 @@ pub(super) const ALL: &str = "States.ALL";
 const TASK_FAILED: &str = "States.TaskFailed";
 const TIMEOUT: &str = "States.Timeout";
 pub(super) const RUNTIME: &str = "States.Runtime";
+pub(super) const QUERY_EVALUATION_ERROR: &str = "States.QueryEvaluationError";
 pub(super) const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";
 pub(super) const NO_CHOICE_MATCHED: &str = "States.NoChoiceMatched";
 pub(super) const PARAMETER_PATH_FAILURE: &str = "States.ParameterPathFailure";

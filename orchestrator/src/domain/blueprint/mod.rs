@@ -19,6 +19,7 @@ mod fault;
 #[cfg(test)]
 mod golden_tests;
 mod intrinsic;
+mod jsonata;
 mod model;
 mod parse;
 #[cfg(test)]

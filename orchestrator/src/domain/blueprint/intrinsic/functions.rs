@@ -98,7 +98,8 @@ pub(super) fn try_out(function: Function, arguments: Arguments<'_>) -> Result<()
     }
 }
 
-fn compute(function: Function, mut arguments: Arguments<'_>) -> Result<Value, String> {
+/// Computes a function that neither takes from the data nor from chance.
+pub(super) fn compute(function: Function, mut arguments: Arguments<'_>) -> Result<Value, String> {
     let first = arguments.first().map(|argument| argument.as_ref()).unwrap_or(&Value::Null);
     match function {
         Function::StringToJson => {

@@ -73,6 +73,16 @@ impl Call {
     }
 }
 
+/// Computes the function of this name, which needs no state, outside of a template.
+pub(super) fn compute(name: &str, arguments: Vec<Cow<'_, Value>>) -> Result<Value, String> {
+    let function = Function::named(name).ok_or_else(|| format!("there is no function `{name}`"))?;
+    let (least, most) = function.arity();
+    if arguments.len() < least || most.is_some_and(|most| most < arguments.len()) {
+        return Err(format!("takes {least} arguments, not {}", arguments.len()));
+    }
+    functions::compute(function, arguments)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
