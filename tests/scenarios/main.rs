@@ -4,6 +4,8 @@ mod beto;
 mod cli;
 mod datasets;
 mod drain;
+mod endings;
+mod fans;
 mod files;
 mod frugal;
 mod jobs;
