@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{JobId, problem::Detail};
 
 /// The canonical states. The last four are terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Accepted; no worker has claimed anything yet.
@@ -54,7 +55,7 @@ impl JobState {
 }
 
 /// Body of `POST /api/{version}/{endpoint}`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateJob {
     /// The input of the blueprint; an empty object when absent.
@@ -72,7 +73,7 @@ pub struct CreateJob {
 }
 
 /// Answer to a creation: 202.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobAccepted {
     /// Always `accepted`.
     pub status: String,
@@ -81,7 +82,7 @@ pub struct JobAccepted {
 }
 
 /// A job, whole, as `GET /api/v1/jobs/{job_id}` answers it. Times are RFC 3339 in UTC with milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobView {
     /// The job.
     pub job_id: JobId,
@@ -126,7 +127,7 @@ pub struct JobView {
 }
 
 /// One state that a job entered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateVisit {
     /// Name of the state.
     pub state: String,
@@ -135,7 +136,7 @@ pub struct StateVisit {
 }
 
 /// Why a job did not complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobError {
     /// Error name of the States Language, for example `Worker.Permanent` or `States.Timeout`.
     pub code: String,
@@ -150,7 +151,7 @@ pub struct JobError {
 }
 
 /// A named part of a task's work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stage {
     /// For example `embedding`.
     pub name: String,
@@ -165,7 +166,7 @@ pub struct Stage {
 }
 
 /// How far a stage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StageStatus {
     /// Not begun.
@@ -179,7 +180,7 @@ pub enum StageStatus {
 }
 
 /// One line that a task wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// When it was written, RFC 3339; filled in by the orchestrator when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,7 +195,7 @@ pub struct LogLine {
 }
 
 /// How grave a log line is, mildest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For developers.

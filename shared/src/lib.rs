@@ -1,9 +1,10 @@
-//! The types that cross a wire in Relevo: ids, the job view, the worker protocol, datasets, problem bodies, and the secrets
+//! The types that cross a wire in Relevo: ids, the job view, the worker protocol, datasets, files, problem bodies, and the secrets
 //! that both sides keep.
 //!
 //! Nothing here decides, stores or sends anything.
 
 pub mod dataset;
+pub mod file;
 pub mod id;
 pub mod job;
 pub mod problem;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{
     JobId, SkillName, TaskId, WorkerId,
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Body of `POST /_worker/workers/register`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Registration {
     /// Who registers.
     pub worker_id: WorkerId,
@@ -60,7 +61,7 @@ impl Registration {
 }
 
 /// A skill, by name alone or with a description.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Skill {
     /// Just its name.
@@ -86,7 +87,7 @@ impl Skill {
 }
 
 /// What a worker runs on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Resources {
     /// Tasks it runs at the same time; 1 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +107,7 @@ pub struct Resources {
 }
 
 /// A GPU.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GpuInfo {
     /// For example `NVIDIA H100`.
     #[serde(default)]
@@ -117,7 +118,7 @@ pub struct GpuInfo {
 }
 
 /// A model that a worker has at hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstalledModel {
     /// Its name.
     pub name: String,
@@ -127,14 +128,14 @@ pub struct InstalledModel {
 }
 
 /// Answer to a registration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Registered {
     /// Always `registered`.
     pub status: String,
 }
 
 /// Body of `PATCH /_worker/workers/{worker_id}`; an empty body only refreshes the worker's time to live.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
     /// `idle`, `busy`, `full`, `draining` or `offline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,7 +158,7 @@ pub struct Heartbeat {
 }
 
 /// Answer to a heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatReply {
     /// Always `ttl_refreshed`.
     pub status: String,
@@ -167,7 +168,7 @@ pub struct HeartbeatReply {
 }
 
 /// A task as it is handed to a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Task {
     /// The job it belongs to.
     pub job_id: JobId,
@@ -206,14 +207,14 @@ const fn first_attempt() -> u32 {
 }
 
 /// Answer to `tasks/next` when `max` is above 1.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskBatch {
     /// At most `max` tasks.
     pub tasks: Vec<Task>,
 }
 
 /// Body of `POST /_worker/tasks/result`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskResult {
     /// The job; must be the one that the task belongs to.
     pub job_id: JobId,
@@ -240,7 +241,7 @@ fn success() -> String {
 }
 
 /// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskError {
     /// `TRANSIENT`, `PERMANENT`, `INVALID_INPUT`, `RESOURCE_EXHAUSTED`, `TIMEOUT`, `CANCELLED`; a `_ERROR` suffix is ignored.
     pub code: String,
@@ -261,28 +262,28 @@ impl TaskError {
 }
 
 /// Body of `POST /_worker/tasks/results`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResultBatch {
     /// Results of any tasks, each judged by itself.
     pub results: Vec<TaskResult>,
 }
 
 /// Answer to one result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultReply {
     /// `result_accepted_success`, `result_ignored_duplicate` or `lease_lost`.
     pub status: String,
 }
 
 /// Answer to many results, in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultReplies {
     /// One for each result.
     pub results: Vec<ResultReply>,
 }
 
 /// Body of `POST /_worker/tasks/{task_id}/progress`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressReport {
     /// Who reports.
     pub worker_id: WorkerId,
@@ -304,7 +305,7 @@ pub struct ProgressReport {
 }
 
 /// Answer to a progress report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressReply {
     /// Always `progress_accepted`.
     pub status: String,

@@ -1,5 +1,6 @@
 //! Stories over the whole system: real processes, a real Redis, real HTTP.
 
+mod api_docs;
 mod beto;
 mod cli;
 mod datasets;

@@ -10,13 +10,31 @@ use relevo_shared::{
     job::{CreateJob, JobAccepted, JobView},
 };
 
-use super::{App, auth::Client, body};
+use super::{App, auth::Client, body, openapi};
 use crate::{
     error::{Error, Result},
     view::job_view,
 };
 
-/// `POST /api/{version}/{endpoint}`.
+/// Creates a job.
+///
+/// The endpoint is the one of a blueprint, for example `jobs/beto_sentiment`: its slashes are written as they are.
+#[utoipa::path(
+    post,
+    path = "/api/{version}/{endpoint}",
+    tag = "jobs",
+    operation_id = "create_job",
+    params(
+        ("version" = String, Path, description = "`v` and a number.", pattern = "^v[0-9]+$", example = "v1"),
+        ("endpoint" = String, Path, description = "The blueprint's endpoint.", example = "jobs/beto_sentiment"),
+    ),
+    request_body = Option<CreateJob>,
+    responses(
+        (status = 202, description = "The job is stored and will run.", body = JobAccepted),
+        openapi::NotFound,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn create(
     State(app): State<App>,
     client: Client,
@@ -39,7 +57,15 @@ fn endpoint(path: &str) -> Result<&str> {
     Ok(&rest[version.len()..])
 }
 
-/// `GET /api/v1/jobs/{job_id}`.
+/// Gives a job as it is now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{job_id}",
+    tag = "jobs",
+    operation_id = "get_job",
+    params(("job_id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "The job, whole.", body = JobView), openapi::NotFound)
+)]
 pub(super) async fn show(
     State(app): State<App>,
     client: Client,

@@ -18,8 +18,9 @@ use relevo_shared::{
 use serde::Deserialize;
 use serde_json::Map;
 use tracing::error;
+use utoipa::IntoParams;
 
-use super::{App, auth::WorkerAuth, body, files::files_key};
+use super::{App, auth::WorkerAuth, body, files::files_key, openapi};
 use crate::{
     dispatch::Poll,
     domain::{
@@ -36,7 +37,15 @@ const LONGEST_WAIT_SECONDS: f64 = 60.0;
 const MOST_TASKS: usize = 1000;
 const LONGEST_STATUS: usize = 128;
 
-/// `POST /_worker/workers/register`.
+/// Registers a worker, or registers it anew.
+#[utoipa::path(
+    post,
+    path = "/_worker/workers/register",
+    tag = "workers",
+    operation_id = "register_worker",
+    request_body = Registration,
+    responses((status = 200, description = "It is registered.", body = Registered), openapi::BadBody)
+)]
 pub(super) async fn register(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -47,7 +56,23 @@ pub(super) async fn register(
     Ok(Json(Registered { status: "registered".to_owned() }))
 }
 
-/// `PATCH /_worker/workers/{worker_id}`.
+/// Takes a worker's heartbeat, and renews the leases that it names.
+///
+/// An empty body only says that the worker lives. A worker that has been forgotten is registered from a heartbeat that
+/// carries its skills, and answered 404 otherwise.
+#[utoipa::path(
+    patch,
+    path = "/_worker/workers/{worker_id}",
+    tag = "workers",
+    operation_id = "heartbeat",
+    params(("worker_id" = WorkerId, Path, description = "The worker.")),
+    request_body = Option<Heartbeat>,
+    responses(
+        (status = 200, description = "It was heard.", body = HeartbeatReply),
+        openapi::NotFound,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn heartbeat(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -74,14 +99,45 @@ fn worker_id(text: &str) -> Result<WorkerId> {
     text.parse().map_err(|_| Error::WorkerNotFound)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct NextQuery {
+    /// Seconds to wait for a task; 30 when absent.
+    #[param(minimum = 0, maximum = 60)]
     wait: Option<f64>,
+    /// The same under an older name.
+    #[param(minimum = 0, maximum = 60)]
     timeout: Option<f64>,
+    /// Tasks in one answer; 1 when absent.
+    #[param(minimum = 1, maximum = 1000)]
     max: Option<usize>,
 }
 
-/// `GET /_worker/workers/{worker_id}/tasks/next`.
+/// What `tasks/next` answers with.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes: a handler answers with one of the two")]
+enum NextTasks {
+    /// With `max` at 1: one task.
+    One(Box<Task>),
+    /// With `max` above 1: a list.
+    Many(TaskBatch),
+}
+
+/// Waits for tasks that this worker can do, and leases them to it.
+#[utoipa::path(
+    get,
+    path = "/_worker/workers/{worker_id}/tasks/next",
+    tag = "workers",
+    operation_id = "next_tasks",
+    params(("worker_id" = WorkerId, Path, description = "The worker."), NextQuery),
+    responses(
+        (status = 200, description = "One task, or a list when `max` is above 1.", body = NextTasks),
+        (status = 204, description = "There was none in time."),
+        openapi::NotFound,
+        openapi::BadQuery,
+    )
+)]
 pub(super) async fn next_tasks(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -141,7 +197,19 @@ fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
     })
 }
 
-/// `POST /_worker/tasks/result`.
+/// Takes the result of a task.
+#[utoipa::path(
+    post,
+    path = "/_worker/tasks/result",
+    tag = "workers",
+    operation_id = "send_result",
+    request_body = TaskResult,
+    responses(
+        (status = 200, description = "It counts, or it is the one that counted before.", body = ResultReply),
+        openapi::LeaseLost,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn result(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -150,7 +218,15 @@ pub(super) async fn result(
     accept(&app, &auth, result).await.map(Json)
 }
 
-/// `POST /_worker/tasks/results`: each result is judged by itself.
+/// Takes many results; each is judged by itself.
+#[utoipa::path(
+    post,
+    path = "/_worker/tasks/results",
+    tag = "workers",
+    operation_id = "send_results",
+    request_body = ResultBatch,
+    responses((status = 200, description = "One answer for each.", body = ResultReplies), openapi::BadBody)
+)]
 pub(super) async fn results(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -180,7 +256,20 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
     Ok(ResultReply { status })
 }
 
-/// `POST /_worker/tasks/{task_id}/progress`.
+/// Takes what a running task tells of itself, and says whether it should stop.
+#[utoipa::path(
+    post,
+    path = "/_worker/tasks/{task_id}/progress",
+    tag = "workers",
+    operation_id = "report_progress",
+    params(("task_id" = TaskId, Path, description = "The task.")),
+    request_body = ProgressReport,
+    responses(
+        (status = 200, description = "It was heard.", body = ProgressReply),
+        openapi::NotFound,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn progress(
     State(app): State<App>,
     auth: WorkerAuth,
