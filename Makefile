@@ -1,6 +1,6 @@
 # The commands of this repository. Each works alone on a fresh machine with Rust, a C compiler and Python, and gets the rest itself.
 
-.PHONY: help demo up test lint docs openapi bench
+.PHONY: help demo up test lint fuzz docs openapi bench
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -14,6 +14,9 @@ up: ## The same, and leave the server and a worker running until Ctrl-C
 
 test: ## Run every test
 	@.make/test.sh
+
+fuzz: ## Try every route with requests made from the API document
+	@.make/fuzz.sh
 
 lint: ## Check formatting and lints
 	@.make/lint.sh

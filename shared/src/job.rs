@@ -65,10 +65,10 @@ pub struct CreateJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// Seconds a task may wait in its queue for a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub dispatch_timeout: Option<u32>,
     /// Seconds from creation within which the job must end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub result_timeout: Option<u32>,
 }
 

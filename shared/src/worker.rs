@@ -39,7 +39,8 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Value>,
     /// Seconds between its heartbeats; its leases last three times as long. 15 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3600)]
     pub heartbeat_seconds: Option<u32>,
 }
 
@@ -90,7 +91,7 @@ impl Skill {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Resources {
     /// Tasks it runs at the same time; 1 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub max_concurrent_tasks: Option<u32>,
     /// Processor cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -192,7 +193,7 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat_seconds: Option<u32>,
     /// The fencing number of this claim: to be sent back with progress and result.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
     /// Which attempt this is, from 1.
     #[serde(default = "first_attempt")]
@@ -224,6 +225,7 @@ pub struct TaskResult {
     pub worker_id: WorkerId,
     /// `success`, `failure`, `cancelled`, or any other word for the blueprint to branch on. Success when absent.
     #[serde(default = "success")]
+    #[schema(max_length = 128)]
     pub status: String,
     /// The output.
     #[serde(default)]
@@ -232,7 +234,7 @@ pub struct TaskResult {
     #[serde(default)]
     pub error: Option<TaskError>,
     /// The token that came with the task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
 }
 
@@ -288,7 +290,7 @@ pub struct ProgressReport {
     /// Who reports.
     pub worker_id: WorkerId,
     /// The token that came with the task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
     /// 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]

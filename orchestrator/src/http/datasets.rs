@@ -29,8 +29,10 @@ const MOST: usize = 1000;
     tag = "datasets",
     operation_id = "put_table",
     params(
-        ("dataset_id" = String, Path, description = "The dataset, made when it is new.", example = "comments"),
-        ("table_key" = String, Path, description = "The table within it.", example = "primary"),
+        ("dataset_id" = String, Path, description = "The dataset, made when it is new.",
+            pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$", example = "comments"),
+        ("table_key" = String, Path, description = "The table within it.",
+            pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$", example = "primary"),
     ),
     request_body(description = "The table.", content(
         (String = "text/csv", example = "id,comment\n1,muy claro\n"),

@@ -18,7 +18,7 @@ use crate::{
 
 /// Creates a job.
 ///
-/// The endpoint is the one of a blueprint, for example `jobs/beto_sentiment`: its slashes are written as they are.
+/// The endpoint is the one of a blueprint, for example `jobs/beto_sentiment`: its slashes may be written as they are.
 #[utoipa::path(
     post,
     path = "/api/{version}/{endpoint}",
@@ -41,7 +41,9 @@ pub(super) async fn create(
     uri: Uri,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
-    let endpoint = endpoint(uri.path())?;
+    // Programs made from the API document write the slashes of a parameter so.
+    let path = uri.path().replace("%2F", "/");
+    let endpoint = endpoint(&path)?;
     let job_id = app.engine.create_job(&client.name, endpoint, request.unwrap_or_default()).await?;
     Ok((StatusCode::ACCEPTED, Json(JobAccepted { status: "accepted".to_owned(), job_id })))
 }

@@ -35,6 +35,7 @@ use crate::{
 const DEFAULT_WAIT_SECONDS: f64 = 30.0;
 const LONGEST_WAIT_SECONDS: f64 = 60.0;
 const MOST_TASKS: usize = 1000;
+/// In characters.
 const LONGEST_STATUS: usize = 128;
 
 /// Registers a worker, or registers it anew.
@@ -245,8 +246,8 @@ pub(super) async fn results(
 
 async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<ResultReply> {
     auth.check(&result.worker_id)?;
-    if result.status.len() > LONGEST_STATUS {
-        return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} bytes")));
+    if result.status.chars().count() > LONGEST_STATUS {
+        return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} characters")));
     }
     let word = result.status.clone();
     let status = match app.engine.finish_task(result).await? {
