@@ -9,5 +9,6 @@ mod files;
 mod frugal;
 mod jobs;
 mod leases;
+mod metrics;
 mod outages;
 mod refusals;

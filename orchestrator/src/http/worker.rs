@@ -1,6 +1,6 @@
 //! What workers call: register, heartbeat, poll, progress, result.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     Json,
@@ -157,8 +157,11 @@ pub(super) async fn next_tasks(
         return Err(Error::invalid("wait", format!("must be 0 to {LONGEST_WAIT_SECONDS} seconds")));
     }
     let poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
+    let begun = Instant::now();
+    let claimed = app.dispatch.next_tasks(poll).await?;
+    app.metrics.poll_ended(!claimed.is_empty(), begun.elapsed());
     let mut tasks = Vec::new();
-    for claimed in app.dispatch.next_tasks(poll).await? {
+    for claimed in claimed {
         let id = claimed.id;
         match task_of(&app, claimed) {
             Ok(task) => tasks.push(task),

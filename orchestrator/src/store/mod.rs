@@ -2,6 +2,7 @@
 //!
 //! Every transition is one script in `lua/`; its header says what it touches and what it answers.
 
+mod calls;
 mod connections;
 mod datasets;
 mod definitions;
@@ -13,6 +14,8 @@ mod wakes;
 mod workers;
 
 use std::{sync::Arc, time::Duration};
+
+use prometheus::core::Collector;
 
 pub use datasets::DatasetRecord;
 pub use jobs::{Finished, JobRecord, LoadedJob, NewJob, Standing, StepWrite, TaskWrite};
@@ -147,6 +150,12 @@ impl Store {
             return Err(StoreError::TooOld(version.to_owned()));
         }
         if kept == wanted { Ok(()) } else { Err(StoreError::Partitions { kept, wanted }) }
+    }
+
+    /// What Prometheus may read of the calls to Redis.
+    #[must_use]
+    pub fn calls(&self) -> Box<dyn Collector> {
+        Box::new(self.connections.calls())
     }
 
     /// Numbers of all partitions.
