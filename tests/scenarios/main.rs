@@ -1,5 +1,6 @@
 //! Stories over the whole system: real processes, a real Redis, real HTTP.
 
+mod api_docs;
 mod beto;
 mod cli;
 mod datasets;
@@ -10,5 +11,6 @@ mod files;
 mod frugal;
 mod jobs;
 mod leases;
+mod metrics;
 mod outages;
 mod refusals;
