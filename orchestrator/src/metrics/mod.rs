@@ -142,8 +142,8 @@ impl Metrics {
             Outcome::Succeeded { .. } => "succeeded",
             Outcome::Failed { .. } => "failed",
         };
-        self.tasks_ended.with_label_values(&[skill, word]).inc();
-        self.task_run_seconds.with_label_values(&[skill, word]).observe(seconds(run_ms));
+        self.tasks_ended.with_label_values(&[self.skills.label(skill), word]).inc();
+        self.task_run_seconds.with_label_values(&[self.skills.label(skill), word]).observe(seconds(run_ms));
     }
 
     /// A request was answered.
