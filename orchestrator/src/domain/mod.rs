@@ -6,6 +6,7 @@ pub mod blueprint;
 pub mod job;
 pub mod placement;
 pub mod progress;
+pub mod ranking;
 pub mod retry;
 pub mod signature;
 pub mod task;

@@ -95,6 +95,16 @@ impl Keys {
         format!("relevo:blueprint:{hash}")
     }
 
+    /// What gets no tasks for now.
+    pub(super) const fn paused() -> &'static str {
+        "relevo:paused"
+    }
+
+    /// Tasks of a paused blueprint that would have been handed out.
+    pub(super) fn parked_for(partition: u16, blueprint: &str) -> String {
+        format!("{}parked:blueprint:{blueprint}", Self::prefix(partition))
+    }
+
     /// The deployment's secret.
     pub(super) const fn secret() -> &'static str {
         "relevo:secret"

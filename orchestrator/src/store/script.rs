@@ -41,6 +41,7 @@ scripts!(
     END_JOB = "end_job",
     RETRY_JOB = "retry_job",
     DECIDE_APPROVAL = "decide_approval",
+    UNPARK_TASKS = "unpark_tasks",
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
