@@ -3,6 +3,7 @@
 mod api_docs;
 mod beto;
 mod cli;
+mod clients;
 mod datasets;
 mod drain;
 mod endings;
@@ -11,6 +12,7 @@ mod files;
 mod frugal;
 mod jobs;
 mod leases;
+mod limits;
 mod metrics;
 mod outages;
 mod polls;

@@ -120,6 +120,16 @@ impl Keys {
         "relevo:requirements"
     }
 
+    /// How far somebody has run ahead of a rate.
+    pub(super) fn allowance(who: &str) -> String {
+        format!("relevo:allowance:{who}")
+    }
+
+    /// The jobs that a client has created today.
+    pub(super) fn jobs_today(client: &str) -> String {
+        format!("relevo:jobs_today:{client}")
+    }
+
     pub(super) const fn datasets() -> &'static str {
         "relevo:{datasets}:all"
     }

@@ -45,6 +45,8 @@ scripts!(
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
+    SPEND_ALLOWANCE = "spend_allowance",
+    COUNT_JOB = "count_job",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

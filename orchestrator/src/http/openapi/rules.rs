@@ -16,6 +16,12 @@ use super::refusals::Refusal;
 const CLIENT: [&str; 3] = ["client_token", "bearer", "api_key"];
 const WORKER: [&str; 1] = ["worker_token"];
 
+/// What any route of workers may refuse with.
+const WORKERS_HEAR: [Refusal; 4] = [Refusal::Unauthorized, Refusal::TooMany, Refusal::Internal, Refusal::Away];
+/// What any route of clients may refuse with.
+const CLIENTS_HEAR: [Refusal; 5] =
+    [Refusal::Unauthorized, Refusal::Forbidden, Refusal::TooMany, Refusal::Internal, Refusal::Away];
+
 /// Completes the document.
 pub(super) fn apply(document: &mut OpenApi) {
     let components = document.components.get_or_insert_with(Components::new);
@@ -33,17 +39,17 @@ pub(super) fn apply(document: &mut OpenApi) {
         components.responses.insert(refusal.name(), refusal.response().into());
     }
     for (path, item) in &mut document.paths.paths {
-        let schemes = if path.starts_with("/_public/") {
+        let (schemes, refusals) = if path.starts_with("/_public/") {
             continue;
         } else if path.starts_with("/_worker/") {
-            WORKER.as_slice()
+            (WORKER.as_slice(), WORKERS_HEAR.as_slice())
         } else {
-            CLIENT.as_slice()
+            (CLIENT.as_slice(), CLIENTS_HEAR.as_slice())
         };
         for operation in operations(item) {
             let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
             operation.security = Some(any_of.collect());
-            for refusal in [Refusal::Unauthorized, Refusal::Internal, Refusal::Away] {
+            for refusal in refusals {
                 let (status, response) = refusal.reference();
                 operation.responses.responses.entry(status).or_insert(response);
             }
