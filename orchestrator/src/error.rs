@@ -28,6 +28,12 @@ pub enum Error {
         /// When there may be room again.
         retry_after: Duration,
     },
+    /// An idempotency key came again with another request.
+    #[error("this Idempotency-Key was used for another request; take a fresh one")]
+    IdempotencyKeyReused,
+    /// A request with the same idempotency key is still being served.
+    #[error("a request with this Idempotency-Key is still being served; try again in a moment")]
+    IdempotencyInProgress,
     /// No job of this client has this id.
     #[error("Job not found")]
     JobNotFound(String),
@@ -105,6 +111,8 @@ impl Error {
             Self::Unauthorized(_) => "unauthorized",
             Self::RateLimited { .. } => "rate_limited",
             Self::QuotaExceeded { .. } => "quota_exceeded",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::JobNotFound(_) => "job_not_found",
             Self::NotFound(_) => "not_found",
             Self::WorkerNotFound => "worker_not_found",

@@ -10,6 +10,7 @@ mod endings;
 mod fans;
 mod files;
 mod frugal;
+mod idempotency;
 mod jobs;
 mod leases;
 mod limits;

@@ -74,9 +74,7 @@ impl Engine {
         let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
         let source = self.pin_source(&blueprint, input.as_object()).await?;
         let client = &creation.client;
-        // Jobs that must meet lie in one partition.
         let unique = request.unique_key.as_deref().map(|key| key_of("unique", client, key));
-        let fresh = || unique.as_deref().map_or_else(JobId::fresh, |key| JobId::fresh_for(seed(key)));
         let mut slots = Vec::new();
         if let Some(limit) = creation.task_limit {
             slots.push(format!("{}={limit}", client_slot(client)));
@@ -97,7 +95,9 @@ impl Engine {
             trace: creation.trace.clone(),
             ..self.new_job(&blueprint)
         };
-        let id = creation.id.unwrap_or_else(fresh);
+        let id = creation.id.unwrap_or_else(JobId::fresh);
+        // Jobs that must meet lie in one partition.
+        let id = unique.as_deref().map_or(id, |key| id.placed(seed(key)));
         let job = NewJob { unique, ..job };
         match self.submit(id, job, &blueprint, start_in, creation.open_limit).await? {
             Submission::Stored => Ok(Created { id, existing: false }),

@@ -10,7 +10,7 @@ use relevo_shared::{
     job::{ActionReply, CreateJob, HistoryEvent, JobAccepted, JobView},
 };
 
-use super::{App, auth::Client, body, openapi};
+use super::{App, auth::Client, body, idempotency::NewId, openapi};
 use crate::{
     engine::{Cancelled, Creation},
     error::{Error, Result},
@@ -41,22 +41,24 @@ use crate::{
 pub(super) async fn create(
     State(app): State<App>,
     client: Client,
+    NewId(id): NewId,
     uri: Uri,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
-    let creation = creation(&client);
+    let creation = creation(&client, id);
     let creating = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default());
     let created = within_the_day(&app.store, &client, creating).await?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
 }
 
-/// Who creates a job, and what the plan of this client allows.
-fn creation(client: &Client) -> Creation {
+/// Who creates a job, under which id, and what the plan of this client allows.
+fn creation(client: &Client, id: Option<JobId>) -> Creation {
     Creation {
         client: client.name.clone(),
+        id,
         open_limit: client.plan.max_open_jobs,
         task_limit: client.plan.max_concurrent_tasks,
         ..Creation::default()

@@ -6,6 +6,7 @@ mod body;
 mod datasets;
 mod docs;
 mod files;
+mod idempotency;
 mod jobs;
 mod limits;
 mod observe;
@@ -140,6 +141,7 @@ pub fn router(app: App) -> Router {
     table()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(CatchPanicLayer::custom(problem::after_panic))
         .layer(middleware::from_fn(limits::tell))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))

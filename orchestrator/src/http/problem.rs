@@ -24,7 +24,9 @@ impl Error {
             Self::JobNotFound(_) | Self::NotFound(_) | Self::WorkerNotFound | Self::Blob(BlobError::NotFound(_)) => {
                 StatusCode::NOT_FOUND
             }
-            Self::LeaseLost(_) | Self::Conflict(..) => StatusCode::CONFLICT,
+            Self::LeaseLost(_) | Self::Conflict(..) | Self::IdempotencyKeyReused | Self::IdempotencyInProgress => {
+                StatusCode::CONFLICT
+            }
             Self::NotNow(..) => StatusCode::BAD_REQUEST,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } | Self::QuotaExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
@@ -45,6 +47,7 @@ impl Error {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after } | Self::QuotaExceeded { retry_after, .. } => Some(seconds(*retry_after)),
+            Self::IdempotencyInProgress => Some(1),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_WHEN_AWAY),
             _ => None,
         }

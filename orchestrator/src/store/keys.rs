@@ -130,6 +130,11 @@ impl Keys {
         format!("relevo:jobs_today:{client}")
     }
 
+    /// The answer to a client's request, by the hash of its idempotency key.
+    pub(super) fn answer(client: &str, key: &str) -> String {
+        format!("relevo:answer:{client}:{key}")
+    }
+
     pub(super) const fn datasets() -> &'static str {
         "relevo:{datasets}:all"
     }

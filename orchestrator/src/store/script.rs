@@ -47,6 +47,9 @@ scripts!(
     BEAT_WORKER = "beat_worker",
     SPEND_ALLOWANCE = "spend_allowance",
     COUNT_JOB = "count_job",
+    RESERVE_ANSWER = "reserve_answer",
+    KEEP_ANSWER = "keep_answer",
+    LEAVE_ANSWER = "leave_answer",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

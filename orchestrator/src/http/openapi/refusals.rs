@@ -20,6 +20,7 @@ pub(super) enum Refusal {
     NotFound,
     LeaseLost,
     NotWaiting,
+    KeyInUse,
     TooLarge,
     UnsupportedType,
     Invalid,
@@ -31,10 +32,11 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Every one.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::NotNow,
         Self::Forbidden,
         Self::NotWaiting,
+        Self::KeyInUse,
         Self::TooMany,
         Self::Unauthorized,
         Self::NotFound,
@@ -77,6 +79,12 @@ impl Refusal {
                 "not_waiting",
                 "The job does not wait for a decision (any more).",
                 "job 0198c0de-0000-7000-8000-000000000000 does not wait for an approval",
+            ),
+            Self::KeyInUse => (
+                "409",
+                "idempotency_key_reused",
+                "The `Idempotency-Key` was used for another request, or (`idempotency_in_progress`) its request is still being served.",
+                "this Idempotency-Key was used for another request; take a fresh one",
             ),
             Self::TooMany => (
                 "429",
@@ -145,7 +153,7 @@ impl Refusal {
         let example = serde_json::to_value(example).expect("a problem has string keys only");
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(example));
         let mut response = ResponseBuilder::new().description(meaning).content("application/json", content.build());
-        if matches!(self, Self::Away | Self::TooMany) {
+        if matches!(self, Self::Away | Self::TooMany | Self::KeyInUse) {
             let seconds = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(0));
             let header = HeaderBuilder::new()
                 .schema(Some(seconds.build()))
