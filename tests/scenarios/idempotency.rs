@@ -47,6 +47,20 @@ fn an_answer_comes_again_and_the_job_does_not() {
 }
 
 #[test]
+fn a_unique_job_under_a_key_is_still_unique() {
+    let redis = Redis::start();
+    let many = [("RELEVO_PARTITIONS", "64")];
+    let (one, two) = (Relevo::serve(&redis, &many), Relevo::serve(&redis, &many));
+    let body = json!({ "unique_key": "nightly" });
+
+    let first = post(&one.api(), PATH, "monday", &body);
+    let second = post(&two.api(), PATH, "tuesday", &body);
+
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (202, 200));
+    assert_eq!(first.json()["job_id"], second.json()["job_id"]);
+}
+
+#[test]
 fn a_key_is_for_one_request_of_one_client() {
     let redis = Redis::start();
     let file = ListFile::new(&client_entry("bank", &["gold"], ""));

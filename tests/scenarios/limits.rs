@@ -133,3 +133,42 @@ fn a_day_has_so_many_jobs_and_a_refused_one_is_none() {
     assert!(problem.error.contains("jobs_per_day of 2"), "{problem:?}");
     assert_eq!(first.get(NO_JOB).status, 404, "reading is no creation");
 }
+
+#[test]
+fn a_client_has_so_many_unfinished_jobs_and_no_more() {
+    let redis = Redis::start();
+    let file = ListFile::new(&client_entry("shop", &["shop"], "limits = { max_open_jobs = 2 }"));
+    let replicas = pair(&redis, &file, &[]);
+    let [first, second] = replicas.each_ref().map(|relevo| relevo.api().with_token("shop"));
+    let id = first.create("jobs/by_hand", &json!({}));
+    let _ = second.create("jobs/by_hand", &json!({}));
+
+    let refused = first.post("/api/v1/jobs/by_hand", &json!({}));
+    assert_eq!(first.post(&format!("/api/v1/jobs/{id}/cancel"), &json!({})).status, 200);
+    let _ = until("room for another job", SOON, || {
+        let answer = second.post("/api/v1/jobs/by_hand", &json!({}));
+        (answer.status == 202).then_some(answer)
+    });
+
+    assert_eq!(number(&refused, "retry-after"), 5);
+    let problem = refused.refusal(429);
+    assert_eq!(problem.code, "quota_exceeded");
+    assert!(problem.error.contains("max_open_jobs of 2"), "{problem:?}");
+}
+
+#[test]
+fn a_client_has_so_many_tasks_at_work_and_the_next_one_waits() {
+    let redis = Redis::start();
+    let file = ListFile::new(&client_entry("shop", &["shop"], "limits = { max_concurrent_tasks = 1 }"));
+    let relevo = Relevo::serve(&redis, &[("RELEVO_CLIENTS_FILE", file.path())]);
+    let api = relevo.api().with_token("shop");
+    let hand = relevo.hand("worker", &["hand"]);
+    let ids = [api.create("jobs/by_hand", &json!({})), api.create("jobs/by_hand", &json!({}))];
+
+    let task = hand.claim();
+    assert!(hand.poll(0).is_none(), "a second task of the client was handed out");
+    assert_eq!(hand.succeed(&task, &json!({})).status, 200);
+    let next = hand.claim();
+
+    assert_eq!([task.job_id.to_string(), next.job_id.to_string()], ids);
+}
