@@ -14,6 +14,7 @@ pub mod error;
 pub mod http;
 pub mod intake;
 pub mod metrics;
+pub mod overview;
 pub mod settings;
 pub mod store;
 pub mod time;

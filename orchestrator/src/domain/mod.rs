@@ -8,5 +8,8 @@ pub mod placement;
 pub mod progress;
 pub mod ranking;
 pub mod retry;
+pub mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 pub mod signature;
 pub mod task;

@@ -22,11 +22,14 @@ turns it into tasks; workers ask for tasks, run them and send the results back.\
 `Problem`: a sentence for people, a stable `code` for programs, and on 422 a reason for each field that is wrong.";
 
 /// The families of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 8] = [
     ("jobs", "Create jobs and follow them."),
+    ("schedules", "Jobs that are created at the instants of a cron expression."),
+    ("blueprints", "What jobs can be created of."),
     ("files", "Files of a job, in S3."),
     ("datasets", "Named tables in S3, with a commit for each upload."),
     ("workers", "What workers call: register, heartbeat, ask for tasks, report, send results."),
+    ("overview", "What is going on: workers, skills, queues, totals."),
     ("service", "What needs no token."),
 ];
 
