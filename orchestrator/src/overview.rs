@@ -16,7 +16,7 @@ use crate::{
     catalogue::Catalogue,
     domain::blueprint::{Blueprint, Resource},
     error::Result,
-    store::{LiveWorker, Store},
+    store::{LiveWorker, Pauses, Store},
     time::rfc3339,
 };
 
@@ -27,15 +27,24 @@ const SHOWN_QUEUES: usize = 50;
 /// What a worker is that has not said it yet.
 const SILENT: &str = "idle";
 
-/// A worker as clients see it.
-#[must_use]
-pub fn worker_view(worker: LiveWorker) -> WorkerView {
+/// The workers that are alive, those that were heard of last first; at most `most`.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn workers(store: &Store, most: usize) -> Result<Vec<WorkerView>> {
+    let pauses = store.pauses().await?;
+    Ok(store.workers(most).await?.into_iter().map(|worker| worker_view(worker, &pauses)).collect())
+}
+
+fn worker_view(worker: LiveWorker, pauses: &Pauses) -> WorkerView {
     let lease_seconds = worker.record.lease().as_secs_f64();
     let loaded_models = worker.record.loaded_models().map(str::to_owned).collect();
     let (registration, heartbeat) = (worker.record.registration, worker.record.heartbeat);
     let mut skills: Vec<SkillName> = registration.supported_skills.iter().map(|skill| skill.name().clone()).collect();
     skills.sort_unstable();
+    let paused = pauses.worker(&registration.worker_id).map(str::to_owned);
     WorkerView {
+        paused,
         id: registration.worker_id.clone(),
         worker_id: registration.worker_id,
         worker_type: registration.worker_type,
@@ -121,11 +130,16 @@ pub async fn skills(store: &Store, catalogue: &Catalogue) -> Result<Vec<SkillVie
             view.queued += length;
         }
     }
+    for skill in store.pauses().await?.skills {
+        if let Some(view) = skill.parse().ok().and_then(|skill: SkillName| known.get_mut(&skill)) {
+            view.paused = true;
+        }
+    }
     Ok(known.into_values().collect())
 }
 
 fn bare(name: &SkillName) -> SkillView {
-    SkillView { name: name.clone(), workers: 0, queued: 0, blueprints: Vec::new(), facts: Map::new() }
+    SkillView { name: name.clone(), workers: 0, queued: 0, paused: false, blueprints: Vec::new(), facts: Map::new() }
 }
 
 /// The queues of these skills with their lengths.

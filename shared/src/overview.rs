@@ -31,6 +31,8 @@ pub struct WorkerView {
     pub resources: Option<Resources>,
     /// Free labels that a blueprint's requirements may name.
     pub labels: Vec<String>,
+    /// `pause` or `drain` while an operator lets it have no more tasks.
+    pub paused: Option<String>,
     /// How long its leases last without a heartbeat.
     pub lease_seconds: f64,
     /// When it registered.
@@ -48,6 +50,8 @@ pub struct SkillView {
     pub workers: u64,
     /// Tasks that wait for a worker.
     pub queued: u64,
+    /// Whether an operator lets no task of it be handed out.
+    pub paused: bool,
     /// Blueprints that need it, in alphabetical order.
     pub blueprints: Vec<String>,
     /// What workers tell of it, for example the schema of its input; empty when they give its name alone.

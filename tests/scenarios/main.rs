@@ -13,5 +13,8 @@ mod jobs;
 mod leases;
 mod metrics;
 mod outages;
+mod overview;
 mod polls;
 mod refusals;
+mod reload;
+mod schedules;

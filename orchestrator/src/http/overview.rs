@@ -43,7 +43,7 @@ pub(super) async fn workers(
     if !(1..=MOST_WORKERS).contains(&limit) {
         return Err(Error::invalid("limit", format!("must be 1 to {MOST_WORKERS}")));
     }
-    Ok(Json(app.store.workers(limit).await?.into_iter().map(overview::worker_view).collect()))
+    Ok(Json(overview::workers(&app.store, limit).await?))
 }
 
 /// Lists every skill that a worker has or a blueprint needs.
