@@ -173,9 +173,10 @@ pub async fn dashboard(store: &Store, catalogue: &Catalogue, replica: ReplicaHea
     lengths.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     lengths.truncate(SHOWN_QUEUES);
     let counts = store.job_counts().await?;
-    let count = |count: i64| count.max(0).unsigned_abs();
-    let ended =
-        counts.iter().filter_map(|(name, total)| Some((name.strip_prefix("ended:")?.to_owned(), count(*total))));
+    let totals = |start: &'static str| {
+        let named = counts.iter().filter_map(move |(name, total)| Some((name.strip_prefix(start)?, *total)));
+        named.map(|(name, total)| (name.to_owned(), total.max(0).unsigned_abs()))
+    };
     Ok(Dashboard {
         jobs: JobTotals { open: totals("open:").map(|(_, open)| open).sum(), ended: totals("ended:").collect() },
         tasks: TaskTotals { queued, held: store.held_tasks().await? },
