@@ -11,8 +11,8 @@ use super::blueprint::Next;
 #[must_use]
 pub const fn state_for(next: &Next, begun: bool) -> JobState {
     match next {
-        Next::Task(_) if begun => JobState::Running,
-        Next::Task(_) => JobState::Pending,
+        Next::Task(_) | Next::Fan(_) if begun => JobState::Running,
+        Next::Task(_) | Next::Fan(_) => JobState::Pending,
         Next::Wait { .. } => JobState::Waiting,
         Next::Succeed { .. } => JobState::Completed,
         Next::Failed { quarantine: true, .. } => JobState::Quarantined,

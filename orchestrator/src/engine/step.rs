@@ -48,6 +48,7 @@ impl OwnedFacts {
         Facts {
             job_id: &self.job_id,
             input: &self.input,
+            outer: None,
             dataset: self.dataset.as_ref(),
             started_at: &self.started_at,
             now_ms: self.now_ms,
@@ -82,6 +83,10 @@ impl Engine {
                 let number = u32::try_from(revision + 1).map_err(|_| Error::Broken(id, "too many steps".to_owned()))?;
                 write.task = Some(self.task_of(TaskId { job: id, number }, priority, order).await?);
             }
+            Next::Fan(order) => {
+                let message = format!("state `{}` opens branches, which this release does not run", order.state);
+                return Err(Error::Broken(id, message));
+            }
             Next::Wait { for_ms, .. } => write.due_in_ms = Some(*for_ms),
             Next::Succeed { output } => write.result = Some(output.to_string()),
             Next::Failed { state, error, cause, details, .. } => {
@@ -108,7 +113,9 @@ impl Engine {
     }
 
     async fn task_of(&self, id: TaskId, priority: i32, order: &TaskOrder) -> Result<TaskWrite> {
-        let Resource::Skill(skill) = &order.resource;
+        let Resource::Skill(skill) = &order.resource else {
+            return Err(Error::Broken(id.job, format!("{} cannot be queued for a worker", order.resource)));
+        };
         let queue = queue_name(skill, &order.requirements);
         if !order.requirements.is_empty() {
             self.note_requirements(&queue, &order.requirements).await?;

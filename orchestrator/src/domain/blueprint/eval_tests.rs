@@ -1,91 +1,13 @@
 //! Stories of machines that run, wait, fail and end.
 
-use std::fmt::Write;
-
 use relevo_shared::problem::Detail;
 use serde_json::{Value, json};
 
-use super::{Blueprint, Event, Execution, Facts, Next, Requirements, Step, TaskOrder, WaitReason, resume, start};
-
-const NOW_MS: i64 = 1_767_323_045_678;
-
-fn blueprint(definition: &Value) -> Blueprint {
-    let file = json!({"name": "story", "version": "1", "endpoint": "/story", "definition": definition});
-    Blueprint::parse(&file.to_string()).unwrap_or_else(|faults| {
-        panic!(
-            "{}",
-            faults.iter().fold(String::new(), |mut text, fault| {
-                writeln!(text, "{fault}").expect("text");
-                text
-            })
-        )
-    })
-}
-
-/// A machine whose first state is a task of these fields, with `After` and `Rescue` behind it.
-fn task(fields: &Value) -> Blueprint {
-    let mut state = json!({"Type": "Task", "Resource": "skill:work", "Next": "After"});
-    state.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
-    let mut states = json!({"Work": state, "After": {"Type": "Succeed"}});
-    if fields.to_string().contains("Rescue") {
-        states["Rescue"] = json!({"Type": "Pass", "End": true});
-    }
-    blueprint(&json!({"StartAt": "Work", "States": states}))
-}
-
-fn facts(input: &Value) -> Facts<'_> {
-    Facts { job_id: "job-1", input, dataset: None, started_at: "2026-01-02T03:04:05.678Z", now_ms: NOW_MS, random: 0.5 }
-}
-
-fn ok(output: Value) -> Event {
-    Event::TaskSucceeded { output }
-}
-
-fn error(name: &str) -> Event {
-    Event::TaskFailed { error: name.to_owned(), cause: "it broke".to_owned(), details: Vec::new() }
-}
-
-/// The execution after it was stored and read back.
-fn stored(execution: &Execution) -> Execution {
-    let text = serde_json::to_string(execution).expect("it has a text");
-    serde_json::from_str(&text).expect("it reads back")
-}
-
-/// Starts a job and lets each event happen to it; every execution is stored and read back in between.
-fn run(blueprint: &Blueprint, input: &Value, events: impl IntoIterator<Item = Event>) -> Step {
-    events.into_iter().fold(start(blueprint, &facts(input)), |step, event| {
-        resume(blueprint, stored(&step.execution), event, &facts(input))
-    })
-}
-
-fn order(step: &Step) -> &TaskOrder {
-    match &step.next {
-        Next::Task(order) => order,
-        other => panic!("no task: {other:?}"),
-    }
-}
-
-fn output(step: Step) -> Value {
-    match step.next {
-        Next::Succeed { output } => output,
-        other => panic!("no output: {other:?}"),
-    }
-}
-
-/// Error, cause and whether the job is quarantined.
-fn failure(step: &Step) -> (&str, &str, bool) {
-    match &step.next {
-        Next::Failed { error, cause, quarantine, .. } => (error, cause, *quarantine),
-        other => panic!("no failure: {other:?}"),
-    }
-}
-
-fn pause(step: &Step) -> (u64, WaitReason) {
-    match step.next {
-        Next::Wait { for_ms, reason } => (for_ms, reason),
-        ref other => panic!("no wait: {other:?}"),
-    }
-}
+use super::{
+    Blueprint, Event, Facts, Next, Requirements, WaitReason,
+    drive::{NOW_MS, blueprint, error, facts, failure, ok, order, output, pause, run, task},
+    resume, start,
+};
 
 #[test]
 fn a_task_gets_the_input_and_its_result_is_the_output() {

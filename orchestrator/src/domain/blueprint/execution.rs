@@ -2,15 +2,15 @@
 
 use relevo_shared::problem::Detail;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::resource::{Requirements, Resource};
 
-/// Where a job stands in its machine. It is stored as JSON between steps; only this module's functions look inside.
+/// Where a branch of a job stands in its machine. It is stored as JSON between steps; only this module's functions look inside.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Execution {
     pub(super) state: String,
-    /// The state's input; absent while it is still the job's own input, which is stored elsewhere.
+    /// The state's input; absent where it is the job's own input, which is stored elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<Value>,
     pub(super) entered_ms: i64,
@@ -19,6 +19,39 @@ pub struct Execution {
     pub(super) retries: Vec<u32>,
     #[serde(default, skip_serializing_if = "Awaits::is_task")]
     pub(super) awaits: Awaits,
+    #[serde(default, skip_serializing_if = "Own::is_empty")]
+    pub(super) own: Own,
+}
+
+/// What a branch has for itself from its beginning to its end.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Own {
+    /// The item of the innermost Map around it, where its states may ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) item: Option<Item>,
+}
+
+impl Own {
+    const fn is_empty(&self) -> bool {
+        self.item.is_none()
+    }
+}
+
+/// An item of a Map state: `$$.Map.Item`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Item {
+    pub(super) index: usize,
+    pub(super) value: Value,
+}
+
+/// Where a branch of a fan begins; it needs nothing else but the blueprint and the facts. It is stored as JSON until
+/// the branch begins; only this module's functions look inside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BranchStart {
+    pub(super) state: String,
+    pub(super) input: Value,
+    #[serde(default, skip_serializing_if = "Own::is_empty")]
+    pub(super) own: Own,
 }
 
 /// What must happen before the machine can go on.
@@ -28,7 +61,9 @@ pub(super) enum Awaits {
     /// The end of a task.
     #[default]
     Task,
-    /// The end of a pause before the task is run again.
+    /// The end of all branches of a fan.
+    Fan,
+    /// The end of a pause before the task or fan is run again.
     Retry,
     /// The end of a Wait state.
     Timer,
@@ -49,14 +84,14 @@ impl Execution {
         &self.state
     }
 
-    /// How often the state's task has been run again.
+    /// How often the state's task or fan has been run again.
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.retries.iter().sum()
     }
 }
 
-/// What has happened to a job that waited.
+/// What has happened to a branch that waited.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// Its task ended well.
@@ -73,6 +108,22 @@ pub enum Event {
         /// The fields that were at fault, where the worker named some.
         details: Vec<Detail>,
     },
+    /// Its fan ended well.
+    FanSucceeded {
+        /// What the branches ended with, in the order of [`FanOrder::branches`]; tolerated failures are left out.
+        outputs: Vec<Value>,
+    },
+    /// More branches of its fan failed than may: this says how the one that was too much ended.
+    FanFailed {
+        /// The name that `Retry` and `Catch` look for.
+        error: String,
+        /// A sentence for people.
+        cause: String,
+        /// The fields that were at fault.
+        details: Vec<Detail>,
+        /// Whether the branch asked to be kept whole.
+        quarantine: bool,
+    },
     /// The time that it waited for has come.
     TimerFired,
 }
@@ -80,7 +131,7 @@ pub enum Event {
 /// What one step has led to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// Where the job stands now.
+    /// Where the branch stands now.
     pub execution: Execution,
     /// The states that were entered in this step, in order.
     pub entered: Vec<String>,
@@ -88,11 +139,13 @@ pub struct Step {
     pub next: Next,
 }
 
-/// What is to be done for a job.
+/// What is to be done for a job's own branch, or for a branch of a fan.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// Queue a task and come back with how it ended.
     Task(TaskOrder),
+    /// Open a fan and come back with how it ended.
+    Fan(FanOrder),
     /// Come back with [`Event::TimerFired`].
     Wait {
         /// After so many milliseconds.
@@ -100,12 +153,12 @@ pub enum Next {
         /// What the wait is for.
         reason: WaitReason,
     },
-    /// The job has completed.
+    /// The branch has ended well, and with the job's own branch the job.
     Succeed {
         /// Its result.
         output: Value,
     },
-    /// The job has ended without a result.
+    /// The branch has ended without a result, and with the job's own branch the job.
     Failed {
         /// The state that could not go on.
         state: Option<String>,
@@ -125,8 +178,23 @@ pub enum Next {
 pub enum WaitReason {
     /// A Wait state says so.
     Timer,
-    /// A task failed and is to run again.
+    /// A task or a fan failed and is to run again.
     Retry,
+}
+
+/// Branches to begin, each with [`begin_branch`](super::begin_branch).
+#[derive(Debug, Clone, PartialEq)]
+pub struct FanOrder {
+    /// The state that it belongs to.
+    pub state: String,
+    /// One or more, in the order of their outputs.
+    pub branches: Vec<BranchStart>,
+    /// How many may be open at once; all of them where there is no number.
+    pub max_concurrency: Option<u32>,
+    /// How many may fail before the fan does.
+    pub tolerated_failures: u32,
+    /// Every variable that the branches can see: their [`Facts::outer`](super::Facts::outer).
+    pub variables: Map<String, Value>,
 }
 
 /// A task to queue.

@@ -14,8 +14,10 @@ pub(super) const PARAMETER_PATH_FAILURE: &str = "States.ParameterPathFailure";
 pub(super) const RESULT_PATH_MATCH_FAILURE: &str = "States.ResultPathMatchFailure";
 pub(super) const INTRINSIC_FAILURE: &str = "States.IntrinsicFailure";
 
+pub(super) const EXCEED_TOLERATED: &str = "States.ExceedToleratedFailureThreshold";
+
 /// The names beginning with `States.` that may stand in `ErrorEquals`.
-pub(super) const PREDEFINED: [&str; 10] = [
+pub(super) const PREDEFINED: [&str; 17] = [
     ALL,
     TASK_FAILED,
     TIMEOUT,
@@ -26,6 +28,13 @@ pub(super) const PREDEFINED: [&str; 10] = [
     PARAMETER_PATH_FAILURE,
     RESULT_PATH_MATCH_FAILURE,
     INTRINSIC_FAILURE,
+    EXCEED_TOLERATED,
+    "States.Permissions",
+    "States.BranchFailed",
+    "States.ItemReaderFailed",
+    "States.ResultWriterFailed",
+    "States.QueryEvaluationError",
+    "States.Http.Socket",
 ];
 
 /// An error on its way to a `Retry`, a `Catch` or the end of the machine.
@@ -34,11 +43,13 @@ pub(super) struct Failure {
     pub(super) error: String,
     pub(super) cause: String,
     pub(super) details: Vec<Detail>,
+    /// What the branch that failed has said of it; nothing where the failure is the state's own.
+    pub(super) quarantine: Option<bool>,
 }
 
 impl Failure {
     pub(super) fn new(error: &str, cause: impl Into<String>) -> Self {
-        Self { error: error.to_owned(), cause: cause.into(), details: Vec::new() }
+        Self { error: error.to_owned(), cause: cause.into(), details: Vec::new(), quarantine: None }
     }
 
     pub(super) fn runtime(cause: impl Into<String>) -> Self {

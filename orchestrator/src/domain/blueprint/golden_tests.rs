@@ -52,6 +52,7 @@ fn run(case: &mut Case) -> Run {
     let facts = Facts {
         job_id: "job-1",
         input: &case.input,
+        outer: None,
         dataset: None,
         started_at: "2026-01-02T03:04:05.678Z",
         now_ms: 1_767_323_045_678,
@@ -72,6 +73,7 @@ fn run(case: &mut Case) -> Run {
                     }
                 }
             }
+            Next::Fan(order) => unreachable!("no case has branches: {order:?}"),
             Next::Wait { .. } => Event::TimerFired,
             Next::Succeed { output } => {
                 run.output = Some(output);

@@ -1,15 +1,20 @@
 //! Blueprints: files that say how a job becomes tasks. A header of our own, and a state machine in the Amazon States
 //! Language (<https://states-language.net/spec.html>) with JSONPath as its query language.
 //!
-//! [`Blueprint::parse`] reads a file and reports every fault at once. [`start`] and [`resume`] run the machine from one
-//! wait to the next: they get what happened and answer with what is to be done, and do nothing themselves.
+//! [`Blueprint::parse`] reads a file and reports every fault at once. [`start`], [`begin_branch`] and [`resume`] run the
+//! machine from one wait to the next: they get what happened and answer with what is to be done, and do nothing themselves.
 
 mod choice;
+#[cfg(test)]
+mod drive;
 mod eval;
 #[cfg(test)]
 mod eval_tests;
 mod execution;
 mod failure;
+mod fan;
+#[cfg(test)]
+mod fan_tests;
 mod fault;
 #[cfg(test)]
 mod golden_tests;
@@ -26,13 +31,14 @@ mod scope;
 mod source;
 mod suggest;
 mod template;
+mod work;
 
 use relevo_shared::problem::Detail;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-pub use eval::{resume, start};
-pub use execution::{Event, Execution, Next, Step, TaskOrder, WaitReason};
+pub use eval::{begin_branch, resume, retry, start};
+pub use execution::{BranchStart, Event, Execution, FanOrder, Next, Step, TaskOrder, WaitReason};
 pub use fault::Fault;
 pub use model::Machine;
 pub use resource::{Amount, Requirements, Resource};
@@ -109,6 +115,12 @@ impl Blueprint {
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
+    }
+
+    /// How long a job may take, where its machine says so.
+    #[must_use]
+    pub const fn timeout_seconds(&self) -> Option<u32> {
+        self.machine.timeout_seconds
     }
 
     /// Makes a job's input of what a client sent: fields it left out come from the defaults.

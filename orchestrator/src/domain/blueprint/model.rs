@@ -6,11 +6,12 @@ use serde_json::Value;
 
 use super::{
     choice::Rule,
+    fan::{MapState, Parallel},
     path::{Path, ReferencePath},
     resource::{Requirements, Resource},
     template::{Expression, Template},
+    work::Work,
 };
-use crate::domain::retry::Backoff;
 
 /// A compiled state machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,15 +19,16 @@ pub struct Machine {
     pub(super) start: StateIndex,
     pub(super) states: Vec<State>,
     pub(super) index: HashMap<String, StateIndex>,
+    pub(super) timeout_seconds: Option<u32>,
 }
 
 impl Machine {
-    /// The names of its states, in the order of the file.
+    /// The names of its states, those of branches after the states that hold them.
     pub fn state_names(&self) -> impl Iterator<Item = &str> {
         self.states.iter().map(|state| state.name.as_str())
     }
 
-    /// What its tasks run and what they ask of a worker, in the order of the file.
+    /// What its tasks run and what they ask of a worker, in the order of [`Machine::state_names`].
     pub fn tasks(&self) -> impl Iterator<Item = (&Resource, &Requirements)> {
         self.states.iter().filter_map(|state| match &state.kind {
             Kind::Task(task) => Some((&task.resource, &task.requirements)),
@@ -41,21 +43,45 @@ pub(super) type StateIndex = usize;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct State {
     pub(super) name: String,
-    /// `InputPath`.
-    pub(super) input: Selection,
-    /// `OutputPath`.
-    pub(super) output: Selection,
+    pub(super) flow: Flow,
     pub(super) kind: Kind,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
     Task(Box<Task>),
+    Parallel(Box<Parallel>),
+    Map(Box<MapState>),
     Pass(Pass),
     Choice(Choice),
     Wait(Wait),
     Succeed,
     Fail(Fail),
+}
+
+impl Kind {
+    /// What becomes of the state's work, where it is of a kind that orders some.
+    pub(super) const fn work(&self) -> Option<&Work> {
+        match self {
+            Self::Task(task) => Some(&task.work),
+            Self::Parallel(parallel) => Some(&parallel.work),
+            Self::Map(map) => Some(&map.work),
+            _ => None,
+        }
+    }
+}
+
+/// How data comes into a state and goes out of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Flow {
+    /// `InputPath`.
+    pub(super) input: Selection,
+    /// `ResultSelector`.
+    pub(super) selector: Option<Template>,
+    /// `ResultPath`.
+    pub(super) result: ResultPath,
+    /// `OutputPath`.
+    pub(super) output: Selection,
 }
 
 /// Which part of the data goes on.
@@ -85,41 +111,21 @@ pub(super) enum Then {
     End,
 }
 
+/// The value of a field: written in the file, or computed when the state runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Given<T> {
+    Fixed(T),
+    Computed(Expression),
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Task {
     pub(super) resource: Resource,
     pub(super) requirements: Requirements,
     pub(super) parameters: Option<Template>,
-    pub(super) result_selector: Option<Template>,
-    pub(super) result: ResultPath,
-    pub(super) timeout: Option<Seconds>,
-    pub(super) heartbeat: Option<Seconds>,
-    pub(super) retry: Vec<Retrier>,
-    pub(super) catch: Vec<Catcher>,
-    /// Whether the state has a `Retry` or `Catch`, even an empty one.
-    pub(super) has_policy: bool,
-    pub(super) then: Then,
-}
-
-/// A number of seconds, given or found in the data.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Seconds {
-    Fixed(u32),
-    At(Path),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Retrier {
-    pub(super) errors: Vec<String>,
-    pub(super) max_attempts: u32,
-    pub(super) backoff: Backoff,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Catcher {
-    pub(super) errors: Vec<String>,
-    pub(super) result: ResultPath,
-    pub(super) next: StateIndex,
+    pub(super) timeout: Option<Given<u32>>,
+    pub(super) heartbeat: Option<Given<u32>>,
+    pub(super) work: Work,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -127,7 +133,6 @@ pub(super) struct Pass {
     /// `Result`, which wins over `Parameters`.
     pub(super) literal: Option<Value>,
     pub(super) parameters: Option<Template>,
-    pub(super) result: ResultPath,
     pub(super) then: Then,
 }
 
@@ -145,21 +150,13 @@ pub(super) struct Wait {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Until {
-    Seconds(Seconds),
+    Seconds(Given<u32>),
     /// Nanoseconds since 1970.
-    Instant(i128),
-    InstantAt(Path),
+    Instant(Given<i128>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fail {
-    pub(super) error: Option<Words>,
-    pub(super) cause: Option<Words>,
-}
-
-/// A text, given or computed.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Words {
-    Fixed(String),
-    Computed(Expression),
+    pub(super) error: Option<Given<String>>,
+    pub(super) cause: Option<Given<String>>,
 }

@@ -69,7 +69,7 @@ definition:
         "8:9: input.properties.n.type: ",
         "9:1: defaults: must be an object, not an array",
         "11:3: definition.StartAt: there is no state `Frist` (did you mean `First`?)",
-        "15:7: definition.States.First.Resource: write `skill:` and the name of a skill, for example `skill:echo`",
+        "15:7: definition.States.First.Resource: write `skill:<name>`, `approval:<group>` or `blueprint:<name>`, for example `skill:echo`",
         "16:7: definition.States.First.Retires: unknown field",
         "17:7: definition.States.First.TimeoutSeconds: must be a whole number from 1 to 99999999, not -1",
         "19:11: definition.States.First.Retry[0]: a rule for `States.ALL` must be the last one",
@@ -79,7 +79,7 @@ definition:
         "23:5: definition.States.Second.Next: is missing: name the next state, or write `End: true`",
         "25:7: definition.States.Second.ResultPath: `$.a[*]` cannot be written to",
         "27:9: definition.States.Second.Parameters['x.$']: there is no function `States.Fromat` (did you mean `States.Format`?)",
-        "29:7: definition.States.Third.Type: must be one of Task, Pass, Choice, Wait, Succeed, Fail, not `Maap`",
+        "29:7: definition.States.Third.Type: must be one of Task, Pass, Choice, Wait, Parallel, Map, Succeed, Fail, not `Maap`",
     ];
     for (told, expected) in told.iter().zip(expected) {
         assert!(told.starts_with(expected), "\n    told {told}\nexpected {expected}");
@@ -115,8 +115,8 @@ fn faults_of_a_task_are_named() {
     for (fields, path, reason) in [
         (json!({"Next": "T"}), "End", "excludes `Next`"),
         (json!({"End": "yes"}), "End", "must be true or false"),
-        (json!({"Resource": "approval:board"}), "Resource", "not supported yet"),
-        (json!({"Resource": "blueprint:x"}), "Resource", "not supported yet"),
+        (json!({"Resource": "approval:"}), "Resource", "after `approval:`"),
+        (json!({"Resource": "blueprint:x", "Requirements": {"gpu": true}}), "Requirements", "only a `skill:` has them"),
         (json!({"TimeoutSeconds": 10, "HeartbeatSeconds": 10}), "HeartbeatSeconds", "less than `TimeoutSeconds`"),
         (json!({"TimeoutSeconds": 10, "TimeoutSecondsPath": "$.t"}), "TimeoutSecondsPath", "excludes `TimeoutSeconds`"),
         (json!({"TimeoutSecondsPath": "$.t[*]"}), "TimeoutSecondsPath", "several places"),
@@ -162,8 +162,9 @@ fn faults_of_a_task_are_named() {
 #[test]
 fn faults_of_other_states_are_named() {
     for (state, path, reason) in [
-        (json!({"Type": "Parallel", "Branches": [], "End": true}), ".Type", "`Parallel` is not supported yet"),
-        (json!({"Type": "Map", "End": true}), ".Type", "`Map` is not supported yet"),
+        (json!({"Type": "Parallel", "Branches": [], "End": true}), ".Branches", "must not be empty"),
+        (json!({"Type": "Parallel", "End": true}), ".Branches", "is missing"),
+        (json!({"Type": "Map", "End": true}), ".ItemProcessor", "is missing"),
         (json!({"type": "Pass"}), ".Type", "is missing"),
         (json!({"Type": "Pass"}), ".Next", "is missing"),
         (json!({"Type": "Succeed", "Next": "S"}), ".Next", "unknown field"),
@@ -250,7 +251,7 @@ fn a_machine_wide_field_that_is_not_supported_is_refused() {
     assert!(faults(&machine("Version: '1.0', QueryLanguage: JSONPath, Comment: c")).is_empty());
     assert!(faults(&machine("Version: '2.0'"))[0].contains("must be `1.0`"));
     assert!(faults(&machine("QueryLanguage: JSONata"))[0].contains("not supported yet"));
-    assert!(faults(&machine("TimeoutSeconds: 5"))[0].contains("give it to each task"));
+    assert!(faults(&machine("TimeoutSeconds: 0"))[0].contains("from 1 to"));
 }
 
 #[test]

@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 pub enum Resource {
     /// `skill:<name>`: a worker that has the skill runs the task.
     Skill(SkillName),
+    /// `approval:<group>`: the state waits until a person of the group has decided.
+    Approval(String),
+    /// `blueprint:<name>`: a job of that blueprint is the task.
+    Blueprint(String),
 }
 
 impl FromStr for Resource {
@@ -24,12 +28,28 @@ impl FromStr for Resource {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("skill", name)) => name.parse().map(Self::Skill).map_err(|e| format!("{e}, after `skill:`")),
-            Some((scheme @ ("approval" | "blueprint"), _)) => {
-                Err(format!("`{scheme}:` is not supported yet: write `skill:` and the name of a skill"))
+            Some(("approval", group)) => word(group, "approval").map(Self::Approval),
+            Some(("blueprint", name)) => word(name, "blueprint").map(Self::Blueprint),
+            _ => {
+                Err("write `skill:<name>`, `approval:<group>` or `blueprint:<name>`, for example `skill:echo`"
+                    .to_owned())
             }
-            _ => Err("write `skill:` and the name of a skill, for example `skill:echo`".to_owned()),
         }
     }
+}
+
+/// The name of a group or a blueprint.
+fn word(text: &str, scheme: &str) -> Result<String, String> {
+    if is_word(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("write 1 to 64 letters, digits, `_`, `-` and `.` after `{scheme}:`"))
+    }
+}
+
+/// Whether `text` can be the name of a blueprint.
+pub(super) fn is_word(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 impl TryFrom<String> for Resource {
@@ -50,6 +70,8 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skill(name) => write!(f, "skill:{name}"),
+            Self::Approval(group) => write!(f, "approval:{group}"),
+            Self::Blueprint(name) => write!(f, "blueprint:{name}"),
         }
     }
 }
@@ -123,10 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_resource_is_a_skill_and_says_what_else_is_not_supported_yet() {
-        assert_eq!("skill:echo".parse::<Resource>().map(|r| r.to_string()), Ok("skill:echo".to_owned()));
-        assert!("approval:board".parse::<Resource>().is_err_and(|e| e.contains("not supported yet")));
+    fn a_resource_is_a_skill_an_approval_or_a_blueprint() {
+        for text in ["skill:echo", "approval:board", "blueprint:beto_sentiment"] {
+            assert_eq!(text.parse::<Resource>().map(|resource| resource.to_string()), Ok(text.to_owned()));
+        }
         assert!("skill:".parse::<Resource>().is_err_and(|e| e.contains("1 to 128")));
+        assert!("approval:a board".parse::<Resource>().is_err_and(|e| e.contains("after `approval:`")));
+        assert!("blueprint:".parse::<Resource>().is_err_and(|e| e.contains("1 to 64")));
         assert!("http://x".parse::<Resource>().is_err());
     }
 

@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, cell::Cell};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
+    execution::Item,
     failure::{DATA_LIMIT_EXCEEDED, Failure},
     path::{Segment, walk},
 };
@@ -18,6 +19,8 @@ pub struct Facts<'a> {
     pub job_id: &'a str,
     /// What the job was started with, defaults filled in; the same for every step of a job.
     pub input: &'a Value,
+    /// The variables of the scopes around a branch, which it can read; nothing for the job's own branch.
+    pub outer: Option<&'a Map<String, Value>>,
     /// The table that the job is pinned to, where it has one.
     pub dataset: Option<&'a Value>,
     /// When the job was started, RFC 3339.
@@ -98,6 +101,21 @@ pub(super) struct Here<'a> {
     pub(super) state: &'a str,
     pub(super) entered_ms: i64,
     pub(super) retries: u32,
+    /// The item of the innermost Map around it.
+    pub(super) item: Option<Seen<'a>>,
+}
+
+/// An item of a Map state, as a state sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) index: usize,
+    pub(super) value: &'a Value,
+}
+
+impl<'a> From<&'a Item> for Seen<'a> {
+    fn from(item: &'a Item) -> Self {
+        Self { index: item.index, value: &item.value }
+    }
 }
 
 /// What a path can read: the data and the context object of one state.
@@ -109,17 +127,19 @@ pub(super) struct Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// What stands at `segments` in the context object; the two large parts of it are only copied where they are asked for.
+    /// What stands at `segments` in the context object; its large parts are only copied where they are asked for.
     pub(super) fn context(&self, segments: &[Segment]) -> Option<Cow<'a, Value>> {
         let facts = self.world.facts;
-        let mut keys = segments.iter().map(|segment| match segment {
-            Segment::Key(key) => key.as_str(),
-            Segment::Index(_) => "",
-        });
-        match (keys.next(), keys.next()) {
-            (Some("Dataset"), _) => walk(facts.dataset?, &segments[1..]).map(Cow::Borrowed),
-            (Some("Execution"), Some("Input")) => walk(facts.input, &segments[2..]).map(Cow::Borrowed),
-            (Some(_), Some(_)) => walk(&self.small_context(), segments).cloned().map(Cow::Owned),
+        let mut keys = segments.iter().map(|segment| segment.key().unwrap_or_default());
+        match [keys.next(), keys.next(), keys.next()] {
+            [Some("Dataset"), ..] => walk(facts.dataset?, &segments[1..]).map(Cow::Borrowed),
+            [Some("Execution"), Some("Input"), _] => walk(facts.input, &segments[2..]).map(Cow::Borrowed),
+            [Some("Map"), Some("Item"), Some("Value")] => {
+                walk(self.here.item?.value, &segments[3..]).map(Cow::Borrowed)
+            }
+            [Some("Execution" | "State" | "StateMachine"), Some(_), _] => {
+                walk(&self.small_context(), segments).cloned().map(Cow::Owned)
+            }
             _ => walk(&self.whole_context(), segments).cloned().map(Cow::Owned),
         }
     }
@@ -129,6 +149,9 @@ impl<'a> Scope<'a> {
         context["Execution"]["Input"] = self.world.facts.input.clone();
         if let Some(dataset) = self.world.facts.dataset {
             context["Dataset"] = dataset.clone();
+        }
+        if let Some(Seen { index, value }) = self.here.item {
+            context["Map"] = json!({ "Item": { "Index": index, "Value": value } });
         }
         context
     }
@@ -171,16 +194,19 @@ pub(super) mod tests {
     pub(in crate::domain::blueprint) fn with_scope<T>(data: &Value, act: impl FnOnce(&Scope<'_>) -> T) -> T {
         let input = json!({"given": 1});
         let dataset = json!({"uri": "s3://b/k"});
+        let item = json!({"n": 5});
         let facts = Facts {
             job_id: "job-1",
             input: &input,
+            outer: None,
             dataset: Some(&dataset),
             started_at: "2026-01-02T03:04:05.678Z",
             now_ms: 1_767_323_045_678,
             random: 0.25,
         };
         let world = World::new(&facts, "hash-1", "machine-1");
-        let here = Here { state: "Here", entered_ms: facts.now_ms, retries: 2 };
+        let here =
+            Here { state: "Here", entered_ms: facts.now_ms, retries: 2, item: Some(Seen { index: 4, value: &item }) };
         act(&Scope { data, world: &world, here })
     }
 
@@ -197,6 +223,9 @@ pub(super) mod tests {
         assert_eq!(context(&["State", "EnteredTime"]), Some(json!("2026-01-02T03:04:05.678Z")));
         assert_eq!(context(&["State", "RetryCount"]), Some(json!(2)));
         assert_eq!(context(&["StateMachine", "Name"]), Some(json!("machine-1")));
+        assert_eq!(context(&["Map", "Item", "Index"]), Some(json!(4)));
+        assert_eq!(context(&["Map", "Item", "Value", "n"]), Some(json!(5)));
+        assert_eq!(context(&["Map", "Item"]), Some(json!({"Index": 4, "Value": {"n": 5}})));
         assert_eq!(context(&["Dataset", "uri"]), Some(json!("s3://b/k")));
         assert_eq!(context(&[]).map(|whole| whole["Dataset"]["uri"].clone()), Some(json!("s3://b/k")));
     }

@@ -1,5 +1,7 @@
 //! Payload templates: JSON in which a field `name.$` is replaced by what its path or call finds.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -39,7 +41,7 @@ impl Expression {
         }
     }
 
-    /// Computes the expression over a scope.
+    /// Computes the expression over a scope, for a value that becomes part of the data.
     pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
         match self {
             Self::Call(call) => call.evaluate(scope),
@@ -51,6 +53,22 @@ impl Expression {
                 scope.world.admit(&found, 0)?;
                 Ok(found.into_owned())
             }
+        }
+    }
+
+    /// Computes the expression over a scope, for a value that is only looked at; nothing where a path finds nothing.
+    pub(super) fn seek<'v>(&self, scope: &Scope<'v>) -> Result<Option<Cow<'v, Value>>, Failure> {
+        match self {
+            Self::Call(call) => call.evaluate(scope).map(Cow::Owned).map(Some),
+            Self::Path(path) => Ok(path.find(scope)),
+        }
+    }
+
+    /// The expression as people should read it.
+    pub(super) fn shown(&self) -> &str {
+        match self {
+            Self::Path(path) => path.text(),
+            Self::Call(call) => call.name(),
         }
     }
 }

@@ -44,6 +44,11 @@ impl Call {
         text.starts_with("States.")
     }
 
+    /// The name of the function that it calls.
+    pub(super) const fn name(&self) -> &'static str {
+        self.function.name()
+    }
+
     /// Computes the call over a scope.
     pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
         let mut arguments = Vec::with_capacity(self.arguments.len());

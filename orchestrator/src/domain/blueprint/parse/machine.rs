@@ -2,37 +2,75 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{fields::Fields, reach, state};
 use crate::domain::blueprint::{
+    eval::MAX_SECONDS,
     fault::{Faults, join_key},
-    model::{Machine, StateIndex},
+    model::{Machine, State, StateIndex},
     suggest::did_you_mean,
 };
 
 /// Characters in a state's name, as the language has it.
 const MAX_NAME: usize = 80;
 
-/// The states that a target may name.
-pub(super) struct Targets<'v>(HashMap<&'v str, StateIndex>);
+/// Parallel and Map states within each other.
+const MAX_NESTING: usize = 16;
 
-impl<'v> Targets<'v> {
-    fn of(states: &'v Map<String, Value>) -> Self {
-        Self(states.keys().enumerate().map(|(index, name)| (name.as_str(), index)).collect())
+/// The states of the whole machine, those of its branches among them, as they are read.
+#[derive(Default)]
+pub(super) struct Book {
+    states: Vec<Option<State>>,
+    index: HashMap<String, StateIndex>,
+    paths: Vec<String>,
+}
+
+impl Book {
+    /// Makes room for states that are about to be read, so that each can be named before it is known.
+    fn reserve(&mut self, name: &str, path: String, faults: &mut Faults) -> StateIndex {
+        let index = self.states.len();
+        if let Some(other) = self.index.insert(name.to_owned(), index) {
+            let other = &self.paths[other];
+            faults.add(&path, format!("there is a state of this name at {other}: a name is used once in a machine"));
+        }
+        self.states.push(None);
+        self.paths.push(path);
+        index
     }
+}
 
+/// One `States` object while its states are read.
+pub(super) struct Level<'l> {
+    targets: HashMap<&'l str, StateIndex>,
+    /// Parallel and Map states around it.
+    nesting: usize,
+    book: &'l mut Book,
+}
+
+impl Level<'_> {
     /// The state that a field names.
-    pub(super) fn read(&self, fields: &mut Fields<'_, '_>, name: &'static str) -> Option<StateIndex> {
+    pub(super) fn target(&self, fields: &mut Fields<'_, '_>, name: &'static str) -> Option<StateIndex> {
         let target = fields.text(name)?;
-        let found = self.0.get(target).copied();
+        let found = self.targets.get(target).copied();
         if found.is_none() {
-            let mut known: Vec<&str> = self.0.keys().copied().collect();
+            let mut known: Vec<&str> = self.targets.keys().copied().collect();
             known.sort_unstable();
             let hint = did_you_mean(target, known);
-            fields.fault_at(name, format!("there is no state `{target}`{hint}"));
+            let elsewhere = self.book.index.get(target).map(|index| &self.book.paths[*index]);
+            let elsewhere = elsewhere.map(|path| format!(" here, only {path}")).unwrap_or_default();
+            fields.fault_at(name, format!("there is no state `{target}`{elsewhere}{hint}"));
         }
         found
+    }
+
+    /// Reads the `States` and `StartAt` of a branch, and gives its first state.
+    pub(super) fn branch(&mut self, fields: &mut Fields<'_, '_>) -> Option<StateIndex> {
+        if self.nesting == MAX_NESTING {
+            fields.fault(format!("branches are nested deeper than the {MAX_NESTING} levels allowed"));
+            return None;
+        }
+        states(fields, self.book, self.nesting + 1)
     }
 }
 
@@ -45,39 +83,47 @@ pub(super) fn read(value: &Value, path: &str, faults: &mut Faults) -> Option<Mac
         other => Err(format!("must be `1.0`, the only version of the language, not `{other}`")),
     });
     state::query_language(&mut fields);
-    fields.refuse(&["TimeoutSeconds"], "is not supported for a whole machine: give it to each task");
+    let timeout_seconds = fields.integer("TimeoutSeconds", 1..=MAX_SECONDS);
+    let mut book = Book::default();
+    let start = states(&mut fields, &mut book, 0);
+    fields.close();
 
-    let states_at = fields.at("States");
+    let Book { states, index, .. } = book;
+    let states = states.into_iter().collect::<Option<Vec<State>>>()?;
+    Some(Machine { start: start?, states, index, timeout_seconds })
+}
+
+/// Reads `States` and `StartAt`, and gives the first state.
+fn states(fields: &mut Fields<'_, '_>, book: &mut Book, nesting: usize) -> Option<StateIndex> {
+    let path = fields.at("States");
     let Some(states) = fields.value("States") else {
+        fields.value("StartAt");
         fields.missing("States", "is missing: write the states of the machine here, by name");
-        fields.close();
         return None;
     };
     let Some(states) = states.as_object().filter(|states| !states.is_empty()) else {
+        fields.value("StartAt");
         fields.fault_at("States", "must be an object with at least one state");
-        fields.close();
         return None;
     };
-    let targets = Targets::of(states);
+    let mut targets = HashMap::with_capacity(states.len());
+    for name in states.keys() {
+        targets.insert(name.as_str(), book.reserve(name, join_key(&path, name), fields.faults));
+    }
+    let mut level = Level { targets, nesting, book };
     if !fields.has("StartAt") {
         fields.missing("StartAt", "is missing: name the state that comes first");
     }
-    let start = targets.read(&mut fields, "StartAt");
-    fields.close();
-
-    let mut read = Vec::with_capacity(states.len());
+    let start = level.target(fields, "StartAt");
     for (name, value) in states {
-        let at = join_key(&states_at, name);
+        let at = join_key(&path, name);
         if name.is_empty() || name.chars().count() > MAX_NAME {
-            faults.add(&at, format!("a state's name must have 1 to {MAX_NAME} characters"));
+            fields.faults.add(&at, format!("a state's name must have 1 to {MAX_NAME} characters"));
         }
-        read.extend(state::read(name, value, &at, &targets, faults));
+        let index = level.targets[name.as_str()];
+        level.book.states[index] = state::read(name, value, &at, &mut level, fields.faults);
     }
-    let start_name = value.get("StartAt").and_then(Value::as_str);
-    reach::check(states, start_name, &states_at, faults);
-
-    // A state that could not be read would shift the indices of those after it.
-    let complete = read.len() == states.len();
-    let index = states.keys().cloned().enumerate().map(|(index, name)| (name, index)).collect();
-    start.filter(|_| complete).map(|start| Machine { start, states: read, index })
+    let first = start.and_then(|start| states.keys().find(|name| level.targets[name.as_str()] == start));
+    reach::check(states, first.map(String::as_str), &path, fields.faults);
+    start
 }

@@ -1,15 +1,17 @@
 //! Reads a blueprint file: its header here, its machine in the modules below. All faults are collected.
 
+mod fan;
 mod fields;
 mod machine;
 mod reach;
 mod rule;
 mod state;
 mod task;
+mod work;
 
 use serde_json::{Map, Value, json};
 
-use super::{fault::Faults, model::Machine, schema::InputSchema};
+use super::{fault::Faults, model::Machine, resource::is_word, schema::InputSchema};
 use fields::Fields;
 
 /// What a file without faults says.
@@ -81,10 +83,6 @@ fn needed(
         fields.missing(name, missing);
     }
     fields.parsed(name, |text| check(text).map(|()| text.to_owned()))
-}
-
-fn is_word(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 fn check_name(text: &str) -> Result<(), String> {

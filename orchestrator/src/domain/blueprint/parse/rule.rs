@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     fields::{Fields, kind},
-    machine::Targets,
+    machine::Level,
 };
 use crate::domain::blueprint::{
     choice::{Kind, Operand, Pattern, Relation, Rule, Test, What},
@@ -44,19 +44,14 @@ const CHECKS: [(&str, What); 6] = [
 ];
 
 /// Reads the rules and where each leads; those with a fault are left out.
-pub(super) fn branches(
-    items: &[Value],
-    path: &str,
-    targets: &Targets<'_>,
-    faults: &mut Faults,
-) -> Vec<(Rule, StateIndex)> {
+pub(super) fn branches(items: &[Value], path: &str, level: &Level<'_>, faults: &mut Faults) -> Vec<(Rule, StateIndex)> {
     let mut branches = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let Some(mut fields) = Fields::of(item, join_index(path, index), faults) else { continue };
         if !fields.has("Next") {
             fields.missing("Next", "is missing: name the state that follows when the rule holds");
         }
-        let next = targets.read(&mut fields, "Next");
+        let next = level.target(&mut fields, "Next");
         fields.refuse(&["Assign"], "variables are not supported yet");
         let rule = read(fields);
         branches.extend(rule.zip(next));

@@ -1,22 +1,24 @@
 //! Reads one state.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
-use super::{fields::Fields, machine::Targets, rule, task};
+use super::{fan, fields::Fields, machine::Level, rule, task};
 use crate::domain::blueprint::{
     eval::MAX_SECONDS,
     fault::Faults,
-    model::{Choice, Fail, Kind, Pass, ResultPath, Seconds, Selection, State, Then, Until, Wait, Words},
+    model::{Choice, Fail, Flow, Given, Kind, Pass, ResultPath, Selection, State, Then, Until, Wait},
     path::{Path, ReferencePath},
     scope::instant,
     suggest::did_you_mean,
     template::{Expression, Template},
 };
 
-const TYPES: [&str; 6] = ["Task", "Pass", "Choice", "Wait", "Succeed", "Fail"];
+const TYPES: [&str; 8] = ["Task", "Pass", "Choice", "Wait", "Parallel", "Map", "Succeed", "Fail"];
 
 /// Reads the state in `value`; `None` when it cannot be run.
-pub(super) fn read(name: &str, value: &Value, path: &str, targets: &Targets<'_>, faults: &mut Faults) -> Option<State> {
+pub(super) fn read(name: &str, value: &Value, path: &str, level: &mut Level<'_>, faults: &mut Faults) -> Option<State> {
     let mut fields = Fields::of(value, path, faults)?;
     if !fields.has("Type") {
         fields.missing("Type", format!("is missing: write one of {}", TYPES.join(", ")));
@@ -30,10 +32,8 @@ pub(super) fn read(name: &str, value: &Value, path: &str, targets: &Targets<'_>,
         "Wait" => wait,
         "Succeed" => succeed,
         "Fail" => fail,
-        "Parallel" | "Map" => {
-            fields.fault_at("Type", format!("`{kind}` is not supported yet"));
-            return None;
-        }
+        "Parallel" => fan::parallel,
+        "Map" => fan::map,
         other => {
             let hint = did_you_mean(other, TYPES);
             fields.fault_at("Type", format!("must be one of {}, not `{other}`{hint}", TYPES.join(", ")));
@@ -43,15 +43,23 @@ pub(super) fn read(name: &str, value: &Value, path: &str, targets: &Targets<'_>,
     fields.text("Comment");
     query_language(&mut fields);
     fields.refuse(&["Assign"], "variables are not supported yet: keep values in the data with `ResultPath`");
-    // A Fail state has no data to select from: its fields are refused as unknown.
-    let (input, output) = if kind == "Fail" {
-        (Selection::All, Selection::All)
-    } else {
-        (selection(&mut fields, "InputPath"), selection(&mut fields, "OutputPath"))
-    };
-    let kind = read(&mut fields, targets);
+    let flow = flow(&mut fields, kind);
+    let kind = read(&mut fields, level);
     fields.close();
-    Some(State { name: name.to_owned(), input, output, kind: kind? })
+    Some(State { name: name.to_owned(), flow, kind: kind? })
+}
+
+/// Reads the fields by which data comes in and goes out, as far as states of this type have them; the others are then
+/// refused as unknown.
+fn flow(fields: &mut Fields<'_, '_>, kind: &str) -> Flow {
+    let selection = |fields: &mut _, name, has| if has { selection(fields, name) } else { Selection::All };
+    let works = matches!(kind, "Task" | "Parallel" | "Map");
+    Flow {
+        input: selection(fields, "InputPath", kind != "Fail"),
+        selector: if works { template(fields, "ResultSelector") } else { None },
+        result: if works || kind == "Pass" { result_path(fields) } else { ResultPath::Replace },
+        output: selection(fields, "OutputPath", kind != "Fail"),
+    }
 }
 
 /// Refuses any query language but JSONPath.
@@ -85,7 +93,7 @@ pub(super) fn result_path(fields: &mut Fields<'_, '_>) -> ResultPath {
 }
 
 /// Reads `Next` or `End`.
-pub(super) fn then(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Then> {
+pub(super) fn then(fields: &mut Fields<'_, '_>, level: &Level<'_>) -> Option<Then> {
     let end = match fields.value("End") {
         None | Some(Value::Bool(false)) => false,
         Some(Value::Bool(true)) => true,
@@ -94,7 +102,7 @@ pub(super) fn then(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option
             return None;
         }
     };
-    let next = targets.read(fields, "Next");
+    let next = level.target(fields, "Next");
     match (end, fields.has("Next")) {
         (true, false) => Some(Then::End),
         (false, true) => next.map(Then::Next),
@@ -120,69 +128,70 @@ pub(super) fn template(fields: &mut Fields<'_, '_>, name: &'static str) -> Optio
     Some(Template::compile(value, &path, fields.faults))
 }
 
-/// Reads a number of seconds, or the path to one under the name with `Path`.
-pub(super) fn seconds(
+/// Reads a whole number, or the path to one under the name with `Path`.
+pub(super) fn whole(
     fields: &mut Fields<'_, '_>,
     name: &'static str,
     path_name: &'static str,
-    least: u32,
-) -> Option<Seconds> {
+    range: RangeInclusive<u32>,
+) -> Option<Given<u32>> {
     fields.only_one_of(&[name, path_name]);
-    let fixed = fields.integer(name, least..=MAX_SECONDS).map(Seconds::Fixed);
-    let path = fields.parsed(path_name, Path::parse_single).map(Seconds::At);
-    fixed.or(path)
+    let fixed = fields.integer(name, range).map(Given::Fixed);
+    fixed.or_else(|| place(fields, path_name).map(Given::Computed))
 }
 
-fn pass(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Kind> {
+/// Reads the path to one value.
+pub(super) fn place(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Expression> {
+    fields.parsed(name, Path::parse_single).map(Expression::Path)
+}
+
+fn pass(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
     let literal = fields.value("Result").cloned();
     let parameters = template(fields, "Parameters");
-    let result = result_path(fields);
-    let then = then(fields, targets)?;
-    Some(Kind::Pass(Pass { literal, parameters, result, then }))
+    let then = then(fields, level)?;
+    Some(Kind::Pass(Pass { literal, parameters, then }))
 }
 
-fn choice(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Kind> {
-    let default = targets.read(fields, "Default");
+fn choice(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
+    let default = level.target(fields, "Default");
     if !fields.has("Choices") {
         fields.missing("Choices", "is missing: write at least one rule");
     }
     let items = fields.items("Choices").unwrap_or_default();
     let path = fields.at("Choices");
-    let branches: Vec<_> = rule::branches(items, &path, targets, fields.faults);
+    let branches: Vec<_> = rule::branches(items, &path, level, fields.faults);
     (!items.is_empty() && branches.len() == items.len()).then_some(Kind::Choice(Choice { branches, default }))
 }
 
-fn wait(fields: &mut Fields<'_, '_>, targets: &Targets<'_>) -> Option<Kind> {
+fn wait(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
     const WAYS: [&str; 4] = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-    let seconds = fields.integer("Seconds", 0..=MAX_SECONDS).map(|seconds| Until::Seconds(Seconds::Fixed(seconds)));
-    let seconds_at = fields.parsed("SecondsPath", Path::parse_single).map(|path| Until::Seconds(Seconds::At(path)));
-    let instant = fields
-        .parsed("Timestamp", |text| {
-            instant(text).ok_or_else(|| format!("must be like `2030-01-31T12:00:00Z`, not `{text}`"))
-        })
-        .map(Until::Instant);
-    let instant_at = fields.parsed("TimestampPath", Path::parse_single).map(Until::InstantAt);
+    let seconds = fields.integer("Seconds", 0..=MAX_SECONDS).map(Given::Fixed);
+    let seconds = seconds.or_else(|| place(fields, "SecondsPath").map(Given::Computed)).map(Until::Seconds);
+    let at = fields.parsed("Timestamp", |text| {
+        instant(text).ok_or_else(|| format!("must be like `2030-01-31T12:00:00Z`, not `{text}`"))
+    });
+    let at = at.map(Given::Fixed).or_else(|| place(fields, "TimestampPath").map(Given::Computed)).map(Until::Instant);
     if fields.only_one_of(&WAYS).is_none() {
         fields.fault(format!("has to say how long it waits: write one of {}", WAYS.join(", ")));
     }
-    let then = then(fields, targets);
-    let until = seconds.or(seconds_at).or(instant).or(instant_at)?;
+    let then = then(fields, level);
+    let until = seconds.or(at)?;
     Some(Kind::Wait(Wait { until, then: then? }))
 }
 
-fn succeed(_: &mut Fields<'_, '_>, _: &Targets<'_>) -> Option<Kind> {
+fn succeed(_: &mut Fields<'_, '_>, _: &mut Level<'_>) -> Option<Kind> {
     Some(Kind::Succeed)
 }
 
-fn fail(fields: &mut Fields<'_, '_>, _: &Targets<'_>) -> Option<Kind> {
+fn fail(fields: &mut Fields<'_, '_>, _: &mut Level<'_>) -> Option<Kind> {
     let error = words(fields, "Error", "ErrorPath");
     let cause = words(fields, "Cause", "CausePath");
     Some(Kind::Fail(Fail { error, cause }))
 }
 
-fn words(fields: &mut Fields<'_, '_>, name: &'static str, path_name: &'static str) -> Option<Words> {
+fn words(fields: &mut Fields<'_, '_>, name: &'static str, path_name: &'static str) -> Option<Given<String>> {
     fields.only_one_of(&[name, path_name]);
-    let fixed = fields.text(name).map(|text| Words::Fixed(text.to_owned()));
-    let computed = fields.parsed(path_name, Expression::parse).map(Words::Computed);
+    let fixed = fields.text(name).map(|text| Given::Fixed(text.to_owned()));
+    let computed = fields.parsed(path_name, Expression::parse).map(Given::Computed);
     fixed.or(computed)
 }

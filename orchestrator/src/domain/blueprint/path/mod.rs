@@ -86,18 +86,19 @@ impl Path {
     /// A misspelt field of the context object is found when the blueprint is read.
     fn check_context(&self) -> Result<(), String> {
         let (Root::Context, Route::Place(segments)) = (&self.root, &self.route) else { return Ok(()) };
-        let mut keys = segments.iter().map(|segment| match segment {
-            Segment::Key(key) => key.as_str(),
-            Segment::Index(_) => "",
-        });
+        let mut keys = segments.iter().map(|segment| segment.key().unwrap_or_default());
         let fields: &[&str] = match keys.next() {
             None | Some("Dataset") => return Ok(()),
             Some("Execution") => &["Id", "Name", "Input", "StartTime"],
             Some("State") => &["Name", "EnteredTime", "RetryCount"],
             Some("StateMachine") => &["Id", "Name"],
+            Some("Map") => &["Item"],
+            Some("Task") => {
+                return Err(format!("`{}`: there are no task tokens: a worker answers under its lease", self.text));
+            }
             Some(_) => {
                 return Err(format!(
-                    "`{}`: the context has only Execution, State, StateMachine and Dataset",
+                    "`{}`: the context has only Execution, State, StateMachine, Map and Dataset",
                     self.text
                 ));
             }

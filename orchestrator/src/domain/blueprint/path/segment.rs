@@ -10,6 +10,16 @@ pub(in crate::domain::blueprint) enum Segment {
     Index(i64),
 }
 
+impl Segment {
+    /// The key that it names, where it names one.
+    pub(in crate::domain::blueprint) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::Index(_) => None,
+        }
+    }
+}
+
 /// Follows `segments` down from `value`.
 pub(in crate::domain::blueprint) fn walk<'v>(value: &'v Value, segments: &[Segment]) -> Option<&'v Value> {
     segments.iter().try_fold(value, |value, segment| match segment {

@@ -1,0 +1,80 @@
+//! How data flows through a state: what is selected of it, and where a result goes.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::{Run, stay::Stay};
+use crate::domain::blueprint::{
+    failure::Failure,
+    model::{Flow, ResultPath, Selection},
+    scope::Scope,
+};
+
+impl Run<'_> {
+    /// A state's input as its fields see it: what `InputPath` selects.
+    pub(super) fn effective<'d>(&self, flow: &Flow, stay: &'d Stay<'_>) -> Result<Cow<'d, Value>, Failure> {
+        let selected = self.select(&flow.input, stay, &stay.data)?;
+        Ok(selected.map_or(Cow::Borrowed(stay.data.as_ref()), Cow::Owned))
+    }
+
+    /// Makes the state's output of its result: `ResultPath`, then `OutputPath`. `None` stands for the data itself.
+    ///
+    /// The data is untouched after an error, because a catcher goes on with it.
+    pub(super) fn output(&self, flow: &Flow, stay: &mut Stay<'_>, result: Option<Value>) -> Result<(), Failure> {
+        if flow.output == Selection::All {
+            return self.combine(&flow.result, &mut stay.data, result);
+        }
+        let mut combined = stay.data.clone();
+        self.combine(&flow.result, &mut combined, result)?;
+        let selected = self.select(&flow.output, stay, &combined)?;
+        stay.data = selected.map_or(combined, Cow::Owned);
+        Ok(())
+    }
+
+    pub(super) fn combine(
+        &self,
+        to: &ResultPath,
+        data: &mut Cow<'_, Value>,
+        result: Option<Value>,
+    ) -> Result<(), Failure> {
+        match (to, result) {
+            (ResultPath::Discard, _) | (ResultPath::Replace, None) => Ok(()),
+            (ResultPath::Replace, Some(result)) => {
+                self.world.admit(&result, 0)?;
+                *data = Cow::Owned(result);
+                Ok(())
+            }
+            (ResultPath::Into(path), result) => {
+                let result = result.unwrap_or_else(|| data.as_ref().clone());
+                self.world.admit(&result, path.depth())?;
+                path.put(data.to_mut(), result)
+            }
+        }
+    }
+
+    /// The part of `data` that goes on; `None` stands for all of it.
+    pub(super) fn select(
+        &self,
+        selection: &Selection,
+        stay: &Stay<'_>,
+        data: &Value,
+    ) -> Result<Option<Value>, Failure> {
+        match selection {
+            Selection::All => Ok(None),
+            Selection::Nothing => Ok(Some(Value::Object(Map::new()))),
+            Selection::Part(path) => {
+                let scope = self.scope(stay, data);
+                let found = path.find(&scope).ok_or_else(|| {
+                    Failure::runtime(format!("`{}` finds nothing in the data of state `{}`", path.text(), stay.state))
+                })?;
+                self.world.admit(&found, 0)?;
+                Ok(Some(found.into_owned()))
+            }
+        }
+    }
+
+    pub(super) fn scope<'s>(&'s self, stay: &'s Stay<'_>, data: &'s Value) -> Scope<'s> {
+        Scope { data, world: &self.world, here: stay.here() }
+    }
+}
