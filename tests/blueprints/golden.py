@@ -31,11 +31,10 @@ from moto.stepfunctions.parser.asl.eval.evaluation_details import (
 )
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.jsonata import jsonata as queries
+from moto.stepfunctions.parser.asl.parse.asl_parser import ASLParserException
 from moto.stepfunctions.parser.backend.execution_worker import SyncExecutionWorker
 
 logging.disable(logging.CRITICAL)
-
-MISSING = object()
 
 
 class Tasks:
@@ -128,6 +127,10 @@ def run(case):
         None,
         {},
     )
+    try:
+        worker._get_evaluation_entrypoint()
+    except ASLParserException as refused:
+        return {"lacks": f"it cannot read the definition: {refused}"[:120]}
     thread = threading.Thread(target=worker.start, daemon=True)
     thread.start()
     thread.join(timeout=20)
@@ -149,10 +152,7 @@ def main():
     golden = {}
     for path in sys.argv[1:]:
         for case in json.load(open(path)):
-            try:
-                golden[case["name"]] = run(case)
-            except Exception as error:
-                golden[case["name"]] = {"lacks": f"{type(error).__name__}: {error}"[:200]}
+            golden[case["name"]] = run(case)
     print("{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(run)}" for name, run in golden.items()) + "\n}")
 
 
