@@ -22,6 +22,8 @@ mod fault;
 mod golden_tests;
 mod intrinsic;
 mod jsonata;
+#[cfg(test)]
+mod jsonata_tests;
 mod model;
 mod parse;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Run,
+    flow::{ERROR_OUTPUT, RESULT},
     numbers::{MAX_SECONDS, whole},
     stay::{Move, Stay},
 };
@@ -48,8 +49,7 @@ impl Run<'_> {
         let params = task.parameters.as_ref().map(|template| template.fill(&scope)).transpose()?;
         let params = params.unwrap_or_else(|| input.into_owned());
         if !params.is_object() {
-            let cause =
-                "the parameters of a task must be an object: give it Parameters, or an InputPath that leads to one";
+            let cause = "what a task gets must be an object: give it Parameters (in JSONata, Arguments) that are one";
             return Err(Failure::runtime(cause));
         }
         Ok(TaskOrder {
@@ -70,14 +70,7 @@ impl Run<'_> {
         mut stay: Stay<'s>,
         output: Value,
     ) -> Move<'s> {
-        let ended = self.assigned(state.assign.as_ref(), &stay, &output).and_then(|assigned| {
-            let result = match &state.flow.selector {
-                Some(template) => template.fill(&self.scope(&stay, &output))?,
-                None => output,
-            };
-            self.output(&state.flow, &mut stay, Some(result))?;
-            Ok(assigned)
-        });
+        let ended = self.settle(&state.flow, state.assign.as_ref(), &mut stay, (RESULT, output));
         match ended {
             Ok(assigned) => self.follow(stay, assigned, work.then),
             Err(failure) => self.failed(state, work, stay, failure),
@@ -125,10 +118,7 @@ impl Run<'_> {
         }
         if let Some(catcher) = work.catch.iter().find(|catcher| means(&catcher.errors, &failure.error)) {
             let error = json!({ "Error": failure.error, "Cause": failure.cause });
-            let caught = self.assigned(catcher.assign.as_ref(), &stay, &error).and_then(|assigned| {
-                self.combine(&catcher.result, &mut stay.data, Some(error))?;
-                Ok(assigned)
-            });
+            let caught = self.settle(&catcher.flow, catcher.assign.as_ref(), &mut stay, (ERROR_OUTPUT, error));
             return match caught {
                 Ok(assigned) => self.follow(stay, assigned, Then::Next(catcher.next)),
                 Err(failure) => stay.failed(failure),
