@@ -3,6 +3,13 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{SchemaType, Type},
+    },
+};
 use uuid::Uuid;
 
 /// An id or name that does not have the form it must have.
@@ -16,8 +23,9 @@ pub struct InvalidId {
 }
 
 /// A job: a UUID of version 7, so ids sort by the time they were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, format = Uuid, example = "0198c0de-0000-7000-8000-000000000000")]
 pub struct JobId(Uuid);
 
 impl JobId {
@@ -175,12 +183,24 @@ impl<'de> Deserialize<'de> for TaskId {
     }
 }
 
+impl PartialSchema for TaskId {
+    fn schema() -> RefOr<Schema> {
+        let example = "0198c0de-0000-7000-8000-000000000000.1";
+        let pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[1-9][0-9]{0,8}$";
+        let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).examples([example]);
+        text.pattern(Some(pattern)).description(Some("A task: its job and its number within the job.")).into()
+    }
+}
+
+impl ToSchema for TaskId {}
+
 /// Makes a checked string type: 1 to 128 of the characters that the predicate allows.
 macro_rules! checked_name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $pattern:literal, $allowed:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schema(value_type = String, pattern = $pattern)]
         pub struct $name(String);
 
         impl $name {
@@ -231,6 +251,7 @@ checked_name!(
     WorkerId,
     "worker_id",
     "1 to 128 letters, digits, `_` and `-`",
+    "^[A-Za-z0-9_-]{1,128}$",
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
 );
 checked_name!(
@@ -238,6 +259,7 @@ checked_name!(
     SkillName,
     "skill",
     "1 to 128 letters, digits, `_`, `-` and `.`",
+    "^[A-Za-z0-9_.-]{1,128}$",
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 );
 

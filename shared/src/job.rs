@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{JobId, problem::Detail};
 
 /// The canonical states. The last four are terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Accepted; no worker has claimed anything yet.
@@ -54,7 +55,7 @@ impl JobState {
 }
 
 /// Body of `POST /api/{version}/{endpoint}`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateJob {
     /// The input of the blueprint; an empty object when absent.
@@ -64,10 +65,10 @@ pub struct CreateJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// Seconds a task may wait in its queue for a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub dispatch_timeout: Option<u32>,
     /// Seconds from creation within which the job must end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub result_timeout: Option<u32>,
     /// -1000 to 1000; higher goes first. 0 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,7 +88,7 @@ pub struct CreateJob {
 }
 
 /// Answer to a creation: 202.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobAccepted {
     /// Always `accepted`.
     pub status: String,
@@ -96,7 +97,7 @@ pub struct JobAccepted {
 }
 
 /// A job, whole, as `GET /api/v1/jobs/{job_id}` answers it. Times are RFC 3339 in UTC with milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobView {
     /// The job.
     pub job_id: JobId,
@@ -147,7 +148,7 @@ pub struct JobView {
 }
 
 /// What a job asks of a person.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalView {
     /// Who is asked.
     pub group: String,
@@ -164,7 +165,7 @@ pub struct ApprovalView {
 }
 
 /// Body of `POST /_public/webhooks/approval/{job_id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DecideApproval {
     /// `approved` or `rejected`.
@@ -181,7 +182,7 @@ pub struct DecideApproval {
 }
 
 /// A person's word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// Yes.
@@ -202,7 +203,7 @@ impl Decision {
 }
 
 /// Answer to an action on a job.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActionReply {
     /// A word for what was done.
     pub status: String,
@@ -211,7 +212,7 @@ pub struct ActionReply {
 }
 
 /// One event of a job's history, oldest first. Members that do not apply are left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEvent {
     /// Grows with time; unique within the job.
     pub id: String,
@@ -243,7 +244,7 @@ pub struct HistoryEvent {
 }
 
 /// One state that a job entered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateVisit {
     /// Name of the state.
     pub state: String,
@@ -252,7 +253,7 @@ pub struct StateVisit {
 }
 
 /// Why a job did not complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobError {
     /// Error name of the States Language, for example `Worker.Permanent` or `States.Timeout`.
     pub code: String,
@@ -267,7 +268,7 @@ pub struct JobError {
 }
 
 /// A named part of a task's work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stage {
     /// For example `embedding`.
     pub name: String,
@@ -282,7 +283,7 @@ pub struct Stage {
 }
 
 /// How far a stage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StageStatus {
     /// Not begun.
@@ -296,7 +297,7 @@ pub enum StageStatus {
 }
 
 /// One line that a task wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// When it was written, RFC 3339; filled in by the orchestrator when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -311,7 +312,7 @@ pub struct LogLine {
 }
 
 /// How grave a log line is, mildest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For developers.

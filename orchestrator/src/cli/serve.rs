@@ -61,6 +61,7 @@ impl Service {
         let stopping = CancellationToken::new();
         let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
         let metrics = Arc::new(Metrics::new());
+        metrics.include(store.calls());
         let app = App {
             engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),

@@ -3,6 +3,7 @@
 //! Every transition is one script in `lua/`; its header says what it touches and what it answers.
 
 mod branches;
+mod calls;
 mod connections;
 mod datasets;
 mod definitions;
@@ -22,6 +23,8 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+
+use prometheus::core::Collector;
 
 pub use branches::{BranchAdvance, FanId, Swept};
 pub use datasets::DatasetRecord;
@@ -166,6 +169,12 @@ impl Store {
             return Err(StoreError::TooOld(version.to_owned()));
         }
         if kept == wanted { Ok(()) } else { Err(StoreError::Partitions { kept, wanted }) }
+    }
+
+    /// What Prometheus may read of the calls to Redis.
+    #[must_use]
+    pub fn calls(&self) -> Box<dyn Collector> {
+        Box::new(self.connections.calls())
     }
 
     /// Numbers of all partitions.

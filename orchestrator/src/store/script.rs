@@ -1,6 +1,6 @@
 //! The scripts, each compiled once. The shared words of the prelude stand in front of every one.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use redis::{FromRedisValue, Script, Value};
 
@@ -13,6 +13,13 @@ macro_rules! scripts {
                 Script::new(concat!(include_str!("lua/prelude.lua"), include_str!(concat!("lua/", $file, ".lua"))))
             });
         )+
+
+        /// The name of the script with this hash.
+        pub(super) fn name_of(hash: &str) -> Option<&'static str> {
+            static NAMES: LazyLock<HashMap<&'static str, &'static str>> =
+                LazyLock::new(|| HashMap::from([$(($name.get_hash(), $file)),+]));
+            NAMES.get(hash).copied()
+        }
     };
 }
 
