@@ -18,6 +18,7 @@ mod fan_tests;
 mod fault;
 #[cfg(test)]
 mod golden_tests;
+mod graph;
 mod intrinsic;
 mod jsonata;
 mod model;
