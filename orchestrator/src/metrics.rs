@@ -59,9 +59,14 @@ impl Metrics {
                 &["state"],
                 RUN_BUCKETS,
             ),
-            tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["outcome"]),
+            tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["skill", "outcome"]),
             task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"], RUN_BUCKETS),
-            task_run_seconds: histogram("relevo_task_run_seconds", "From claim to result.", &["outcome"], RUN_BUCKETS),
+            task_run_seconds: histogram(
+                "relevo_task_run_seconds",
+                "From claim to result.",
+                &["skill", "outcome"],
+                RUN_BUCKETS,
+            ),
             requests: histogram(
                 "relevo_http_request_seconds",
                 "Requests but for long polls.",
@@ -89,14 +94,14 @@ impl Metrics {
         self.task_queue_seconds.with_label_values(&[skill]).observe(seconds(queued_ms));
     }
 
-    /// A task ended after it ran this many milliseconds.
-    pub fn task_ended(&self, outcome: &Outcome, run_ms: i64) {
+    /// A task of this skill ended after it ran this many milliseconds.
+    pub fn task_ended(&self, skill: &str, outcome: &Outcome, run_ms: i64) {
         let word = match outcome {
             Outcome::Succeeded { .. } => "succeeded",
             Outcome::Failed { .. } => "failed",
         };
-        self.tasks_ended.with_label_values(&[word]).inc();
-        self.task_run_seconds.with_label_values(&[word]).observe(seconds(run_ms));
+        self.tasks_ended.with_label_values(&[skill, word]).inc();
+        self.task_run_seconds.with_label_values(&[skill, word]).observe(seconds(run_ms));
     }
 
     /// A request was answered.

@@ -10,4 +10,4 @@ pub mod problem;
 pub mod secret;
 pub mod worker;
 
-pub use id::{JobId, SkillName, TaskId, WorkerId};
+pub use id::{BranchId, JobId, Place, SkillName, TaskId, WorkerId};

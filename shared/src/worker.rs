@@ -161,9 +161,12 @@ pub struct Heartbeat {
 pub struct HeartbeatReply {
     /// Always `ttl_refreshed`.
     pub status: String,
-    /// Tasks to stop: the worker does not hold them (any more), and a result of theirs would be refused.
+    /// Tasks to stop: they are cancelled, or the worker does not hold them (any more).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_task_ids: Vec<String>,
+    /// Those of them that are cancelled: the worker may still say how they ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancelled_task_ids: Vec<String>,
 }
 
 /// A task as it is handed to a worker.

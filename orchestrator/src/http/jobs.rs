@@ -7,13 +7,14 @@ use axum::{
 };
 use relevo_shared::{
     JobId,
-    job::{CreateJob, JobAccepted, JobView},
+    job::{ActionReply, CreateJob, HistoryEvent, JobAccepted, JobView},
 };
 
 use super::{App, auth::Client, body};
 use crate::{
+    engine::{Cancelled, Creation},
     error::{Error, Result},
-    view::job_view,
+    view::{history_event, job_view},
 };
 
 /// `POST /api/{version}/{endpoint}`.
@@ -24,8 +25,10 @@ pub(super) async fn create(
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
     let endpoint = endpoint(uri.path())?;
-    let job_id = app.engine.create_job(&client.name, endpoint, request.unwrap_or_default()).await?;
-    Ok((StatusCode::ACCEPTED, Json(JobAccepted { status: "accepted".to_owned(), job_id })))
+    let creation = Creation { client: client.name, ..Creation::default() };
+    let created = app.engine.create_job(&creation, endpoint, request.unwrap_or_default()).await?;
+    let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
+    Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
 }
 
 /// The blueprint's endpoint in a path such as `/api/v1/jobs/simple_flow`.
@@ -47,7 +50,44 @@ pub(super) async fn show(
 ) -> Result<Json<JobView>> {
     let job: JobId = id.parse().map_err(|_| Error::JobNotFound(id.clone()))?;
     let record = app.store.read_job(job).await?.filter(|record| record.client() == Some(client.name.as_str()));
-    Ok(Json(job_view(job, record.ok_or(Error::JobNotFound(id))?)?))
+    let record = record.ok_or(Error::JobNotFound(id))?;
+    let approval = app.engine.wanted_approval(job, &record).await?;
+    Ok(Json(job_view(job, record, approval)?))
+}
+
+/// `POST /api/v1/jobs/{job_id}/cancel`.
+pub(super) async fn cancel(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<ActionReply>> {
+    let job_id = own_job(&app, &client, &id).await?;
+    let status = match app.engine.cancel_job(job_id, &client.name).await? {
+        Cancelled::Told => "cancellation_request_sent",
+        Cancelled::Noted => "cancellation_request_accepted",
+    };
+    Ok(Json(ActionReply { status: status.to_owned(), job_id }))
+}
+
+/// `POST /api/v1/jobs/{job_id}/retry`.
+pub(super) async fn retry(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<ActionReply>> {
+    let job_id = own_job(&app, &client, &id).await?;
+    app.engine.retry_job(job_id, &client.name).await?;
+    Ok(Json(ActionReply { status: "retry_accepted".to_owned(), job_id }))
+}
+
+/// `GET /api/v1/jobs/{job_id}/history`.
+pub(super) async fn history(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<Vec<HistoryEvent>>> {
+    let job = own_job(&app, &client, &id).await?;
+    Ok(Json(app.store.read_events(job).await?.into_iter().map(history_event).collect()))
 }
 
 /// The id of a job that belongs to this client. Another client's job is not found, like one that never was.

@@ -48,6 +48,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// How large bodies may be.
     pub limits: Limits,
+    /// Whether everything may be deleted over HTTP: in development only.
+    pub may_flush: bool,
 }
 
 /// How large bodies may be, in bytes.
@@ -68,14 +70,19 @@ impl App {
 /// Every route of the service.
 pub fn router(app: App) -> Router {
     Router::new()
-        // Public. To come: approvals, interactive documentation, the development flush.
+        // Public. To come: interactive documentation.
         .route("/_public/status", get(public::status))
         .route("/_public/metrics", get(public::metrics))
-        // Clients. To come: cancel, history, blueprints, workers, dashboard.
+        .route("/_public/webhooks/approval/{job_id}", post(public::decide_approval))
+        .route("/_public/debug/flush_db", post(public::flush))
+        // Clients. To come: blueprints, workers, dashboard.
         .route("/api/datasets", get(datasets::list))
         .route("/api/datasets/{dataset_id}", get(datasets::show))
         .route("/api/datasets/{dataset_id}/tables/{table_key}", put(datasets::put_table))
         .route("/api/v1/jobs/{job_id}", get(jobs::show).post(jobs::create))
+        .route("/api/v1/jobs/{job_id}/cancel", post(jobs::cancel))
+        .route("/api/v1/jobs/{job_id}/retry", post(jobs::retry))
+        .route("/api/v1/jobs/{job_id}/history", get(jobs::history).post(jobs::create))
         .route("/api/v1/jobs/{job_id}/files/upload", get(files::link_to_upload).post(jobs::create))
         .route("/api/v1/jobs/{job_id}/files/content/{filename}", put(files::upload).post(jobs::create))
         .route("/api/v1/jobs/{job_id}/files/download/{filename}", get(files::download).post(jobs::create))

@@ -28,7 +28,7 @@ use crate::{
     },
     engine::Accepted,
     error::{Error, Result},
-    store::{ClaimedTask, LeaseAnswer, WorkerRecord},
+    store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
 };
 
 const DEFAULT_WAIT_SECONDS: f64 = 30.0;
@@ -56,17 +56,23 @@ pub(super) async fn heartbeat(
 ) -> Result<Json<HeartbeatReply>> {
     let worker = worker_id(&worker)?;
     auth.check(&worker)?;
-    let mut cancel_task_ids = Vec::new();
+    let mut renewed = Renewed::default();
     match heartbeat {
         None => app.registry.refresh(&worker).await?,
         Some(mut heartbeat) => {
             let named = heartbeat.current_tasks.take().unwrap_or_default();
             app.registry.heartbeat(&worker, heartbeat).await?;
             let tasks: Vec<TaskId> = named.iter().filter_map(|id| id.parse().ok()).collect();
-            cancel_task_ids = app.store.renew_leases(&worker, &tasks).await?;
+            renewed = app.store.renew_leases(&worker, &tasks).await?;
         }
     }
-    Ok(Json(HeartbeatReply { status: "ttl_refreshed".to_owned(), cancel_task_ids }))
+    let Renewed { mut lost, cancelled } = renewed;
+    lost.extend_from_slice(&cancelled);
+    Ok(Json(HeartbeatReply {
+        status: "ttl_refreshed".to_owned(),
+        cancel_task_ids: lost,
+        cancelled_task_ids: cancelled,
+    }))
 }
 
 /// An id in a path. One that no worker can have is unknown, like one that no worker has.
@@ -124,20 +130,20 @@ fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) 
 
 fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
     let params: Map<_, _> = serde_json::from_str(&claimed.params)
-        .map_err(|error| Error::Broken(claimed.id.job, format!("parameters of a task: {error}")))?;
+        .map_err(|error| Error::Broken(claimed.id.job(), format!("parameters of a task: {error}")))?;
     Ok(Task {
-        job_id: claimed.id.job,
+        job_id: claimed.id.job(),
         task_id: claimed.id,
         skill: claimed.skill,
         params,
-        tracing_context: std::collections::BTreeMap::new(),
+        tracing_context: claimed.trace.map(|trace| ("traceparent".to_owned(), trace)).into_iter().collect(),
         priority: claimed.priority,
         // Rounded up: the lease ends the task in time, and one second may be all it has.
         deadline: claimed.deadline.map(|ms| (ms + 999) / 1000),
         lease_token: Some(claimed.token),
         heartbeat_seconds: claimed.heartbeat_seconds,
         attempt: claimed.attempt,
-        files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job))),
+        files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job()))),
     })
 }
 

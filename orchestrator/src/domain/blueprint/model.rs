@@ -44,6 +44,8 @@ pub(super) type StateIndex = usize;
 pub(super) struct State {
     pub(super) name: String,
     pub(super) flow: Flow,
+    /// `Assign`: the variables that it gives a value when it ends well.
+    pub(super) assign: Option<Template>,
     pub(super) kind: Kind,
 }
 
@@ -138,8 +140,16 @@ pub(super) struct Pass {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
-    pub(super) branches: Vec<(Rule, StateIndex)>,
+    pub(super) branches: Vec<Branch>,
     pub(super) default: Option<StateIndex>,
+}
+
+/// A rule of a Choice, and what follows when it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Branch {
+    pub(super) rule: Rule,
+    pub(super) assign: Option<Template>,
+    pub(super) next: StateIndex,
 }
 
 #[derive(Debug, Clone, PartialEq)]

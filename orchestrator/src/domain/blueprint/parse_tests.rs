@@ -10,7 +10,7 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 /// The faults of a machine with these states, without their lines, as `path: reason`.
-fn faults_of(states: &Value) -> Vec<String> {
+pub(super) fn faults_of(states: &Value) -> Vec<String> {
     let start = states.as_object().and_then(|states| states.keys().next()).cloned().unwrap_or_default();
     let definition = json!({"StartAt": start, "States": states});
     let file = json!({"name": "f", "version": "1", "endpoint": "/f", "definition": definition});
@@ -146,7 +146,12 @@ fn faults_of_a_task_are_named() {
             "Catch[0].ResultPath",
             "written to",
         ),
-        (json!({"Assign": {}}), "Assign", "not supported yet"),
+        (json!({"Assign": 1}), "Assign", "must be an object"),
+        (json!({"Assign": {"states": 1}}), "Assign.states", "keeps that name"),
+        (json!({"Assign": {"a-b.$": "$"}}), "Assign['a-b.$']", "letters, digits"),
+        (json!({"Parameters": {"a.$": "$who"}}), "Parameters['a.$']", "assigns `$who`"),
+        (json!({"Assign": {"whom": 1}, "InputPath": "$who.x"}), "InputPath", "did you mean `whom`?"),
+        (json!({"ResultPath": "$who"}), "ResultPath", "cannot be written to"),
         (json!({"Arguments": {}}), "Arguments", "unknown field"),
         (json!({"QueryLanguage": "JSONata"}), "QueryLanguage", "not supported yet"),
         (json!({"Credentials": {}}), "Credentials", "not supported"),

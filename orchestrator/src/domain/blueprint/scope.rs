@@ -124,9 +124,16 @@ pub(super) struct Scope<'a> {
     pub(super) data: &'a Value,
     pub(super) world: &'a World<'a>,
     pub(super) here: Here<'a>,
+    /// The variables of the branch itself.
+    pub(super) variables: &'a Map<String, Value>,
 }
 
 impl<'a> Scope<'a> {
+    /// The value of a variable, where it has one.
+    pub(super) fn variable(&self, name: &str) -> Option<&'a Value> {
+        self.variables.get(name).or_else(|| self.world.facts.outer?.get(name))
+    }
+
     /// What stands at `segments` in the context object; its large parts are only copied where they are asked for.
     pub(super) fn context(&self, segments: &[Segment]) -> Option<Cow<'a, Value>> {
         let facts = self.world.facts;
@@ -195,10 +202,11 @@ pub(super) mod tests {
         let input = json!({"given": 1});
         let dataset = json!({"uri": "s3://b/k"});
         let item = json!({"n": 5});
+        let outer = json!({"around": [1, 2]});
         let facts = Facts {
             job_id: "job-1",
             input: &input,
-            outer: None,
+            outer: outer.as_object(),
             dataset: Some(&dataset),
             started_at: "2026-01-02T03:04:05.678Z",
             now_ms: 1_767_323_045_678,
@@ -207,7 +215,9 @@ pub(super) mod tests {
         let world = World::new(&facts, "hash-1", "machine-1");
         let here =
             Here { state: "Here", entered_ms: facts.now_ms, retries: 2, item: Some(Seen { index: 4, value: &item }) };
-        act(&Scope { data, world: &world, here })
+        let variables = json!({"who": {"name": "Ana"}, "n": 3});
+        let variables = variables.as_object().expect("an object");
+        act(&Scope { data, world: &world, here, variables })
     }
 
     fn context(keys: &[&str]) -> Option<Value> {

@@ -64,6 +64,14 @@ impl Expression {
         }
     }
 
+    /// Calls `each` with every variable that the expression reads.
+    pub(super) fn variables<'e>(&'e self, each: &mut impl FnMut(&'e str)) {
+        match self {
+            Self::Path(path) => path.variable().into_iter().for_each(each),
+            Self::Call(call) => call.paths(&mut |path| path.variable().into_iter().for_each(&mut *each)),
+        }
+    }
+
     /// The expression as people should read it.
     pub(super) fn shown(&self) -> &str {
         match self {
@@ -102,7 +110,10 @@ impl Template {
                 faults.add(&here, format!("`{name}` and `{key}` are the same field: keep one of them"));
             }
             match value.as_str().map(Expression::parse) {
-                Some(Ok(expression)) => compiled.push((name.to_owned(), Self::Computed(expression))),
+                Some(Ok(expression)) => {
+                    expression.variables(&mut |variable| faults.reads(&here, variable));
+                    compiled.push((name.to_owned(), Self::Computed(expression)));
+                }
                 Some(Err(reason)) => faults.add(here, reason),
                 None => faults.add(here, "must be text, a path or a call, because the name ends in `.$`"),
             }

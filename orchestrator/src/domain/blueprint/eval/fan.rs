@@ -35,7 +35,7 @@ impl Run<'_> {
             let item = stay.own.item.as_ref().filter(|_| processor.wants_item).cloned();
             branches.push(self.branch(*processor, input.clone(), item));
         }
-        Ok(self.fan(state, branches))
+        Ok(self.fan(state, stay, branches))
     }
 
     pub(super) fn map_order(&self, state: &State, map: &MapState, stay: &Stay<'_>) -> Result<FanOrder, Failure> {
@@ -58,7 +58,7 @@ impl Run<'_> {
             None => None,
         };
         let tolerated_failures = tolerated(&map.tolerated, branches.len(), &scope)?;
-        Ok(FanOrder { max_concurrency, tolerated_failures, ..self.fan(state, branches) })
+        Ok(FanOrder { max_concurrency, tolerated_failures, ..self.fan(state, stay, branches) })
     }
 
     /// A branch for each item.
@@ -149,12 +149,13 @@ impl Run<'_> {
 
     fn branch(&self, processor: Processor, input: Value, item: Option<Item>) -> BranchStart {
         let state = self.machine.states[processor.start].name.clone();
-        BranchStart { state, input, own: Own { item } }
+        BranchStart { state, input, own: Own { item, ..Own::default() } }
     }
 
     /// A fan without limits that fails with its first branch.
-    fn fan(&self, state: &State, branches: Vec<BranchStart>) -> FanOrder {
-        let variables = self.world.facts.outer.cloned().unwrap_or_default();
+    fn fan(&self, state: &State, stay: &Stay<'_>, branches: Vec<BranchStart>) -> FanOrder {
+        let mut variables = self.world.facts.outer.cloned().unwrap_or_default();
+        variables.extend(stay.own.variables.clone());
         FanOrder { state: state.name.clone(), branches, max_concurrency: None, tolerated_failures: 0, variables }
     }
 }

@@ -6,10 +6,14 @@ use serde_json::{Map, Value};
 
 use super::{Run, stay::Stay};
 use crate::domain::blueprint::{
-    failure::Failure,
+    failure::{DATA_LIMIT_EXCEEDED, Failure},
     model::{Flow, ResultPath, Selection},
     scope::Scope,
+    template::Template,
 };
+
+/// Bytes of the variables of one branch, written as JSON.
+const MAX_VARIABLES: usize = 10 * 1024 * 1024;
 
 impl Run<'_> {
     /// A state's input as its fields see it: what `InputPath` selects.
@@ -53,6 +57,25 @@ impl Run<'_> {
         }
     }
 
+    /// Computes what an `Assign` gives its variables; they keep their old values until [`Stay::assign`].
+    pub(super) fn assigned(
+        &self,
+        assign: Option<&Template>,
+        stay: &Stay<'_>,
+        data: &Value,
+    ) -> Result<Map<String, Value>, Failure> {
+        let Some(template) = assign else { return Ok(Map::new()) };
+        let filled = template.fill(&self.scope(stay, data))?;
+        let Value::Object(assigned) = filled else { return Ok(Map::new()) };
+        let total = stay.own.variables.iter().filter(|(name, _)| !assigned.contains_key(*name)).chain(&assigned);
+        let bytes: usize = total.map(|(name, value)| name.len() + value.to_string().len()).sum();
+        if bytes > MAX_VARIABLES {
+            let cause = format!("the variables together take more than the {MAX_VARIABLES} bytes allowed");
+            return Err(Failure::new(DATA_LIMIT_EXCEEDED, cause));
+        }
+        Ok(assigned)
+    }
+
     /// The part of `data` that goes on; `None` stands for all of it.
     pub(super) fn select(
         &self,
@@ -75,6 +98,6 @@ impl Run<'_> {
     }
 
     pub(super) fn scope<'s>(&'s self, stay: &'s Stay<'_>, data: &'s Value) -> Scope<'s> {
-        Scope { data, world: &self.world, here: stay.here() }
+        Scope { data, world: &self.world, here: stay.here(), variables: &stay.own.variables }
     }
 }

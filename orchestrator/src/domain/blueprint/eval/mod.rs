@@ -8,14 +8,15 @@ mod work;
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Blueprint,
     execution::{Awaits, BranchStart, Event, Execution, Next, Own, Step, WaitReason},
     failure::{Failure, NO_CHOICE_MATCHED},
-    model::{Choice, Fail, Kind, Machine, Pass, State, Then, Wait},
+    model::{Choice, Fail, Flow, Kind, Machine, Pass, State, StateIndex, Then, Wait},
     scope::{Facts, World},
+    template::Template,
 };
 use stay::{Move, Stay};
 
@@ -87,7 +88,9 @@ pub fn resume(blueprint: &Blueprint, mut execution: Execution, event: Event, fac
             run.fan_failed(state, work, stay, Failure { error, cause, details, quarantine: Some(quarantine) })
         }
         (_, Some(work), Awaits::Retry, Event::TimerFired) => run.order(state, work, stay),
-        (Kind::Wait(wait), _, Awaits::Timer, Event::TimerFired) => run.leave(state, stay, wait.then),
+        (Kind::Wait(wait), _, Awaits::Timer, Event::TimerFired) => {
+            run.leave(state, state.assign.as_ref(), stay, wait.then)
+        }
         (.., event) => {
             let what = match event {
                 Event::TaskSucceeded { .. } | Event::TaskFailed { .. } => "the end of a task",
@@ -140,7 +143,7 @@ impl<'a> Run<'a> {
             Kind::Pass(pass) => self.pass(state, pass, stay),
             Kind::Choice(choice) => self.choose(state, choice, stay),
             Kind::Wait(wait) => self.wait(state, wait, stay),
-            Kind::Succeed => self.leave(state, stay, Then::End),
+            Kind::Succeed => self.leave(state, None, stay, Then::End),
             Kind::Fail(fail) => {
                 let failure = self.fail(fail, &stay).unwrap_or_else(|failure| failure);
                 stay.failed(failure)
@@ -149,36 +152,55 @@ impl<'a> Run<'a> {
     }
 
     fn pass<'s>(&'s self, state: &'s State, pass: &'s Pass, mut stay: Stay<'s>) -> Move<'s> {
-        let result = match (&pass.literal, &pass.parameters) {
-            (Some(literal), _) => Ok(Some(literal.clone())),
-            (None, None) => self.select(&state.flow.input, &stay, &stay.data),
-            (None, Some(template)) => {
-                self.effective(&state.flow, &stay).and_then(|input| template.fill(&self.scope(&stay, &input)).map(Some))
-            }
-        };
-        match result.and_then(|result| self.output(&state.flow, &mut stay, result)) {
-            Ok(()) => self.follow(stay, pass.then),
+        let ended = self.passed(state, pass, &stay).and_then(|result| {
+            let assigned = self.assigned(state.assign.as_ref(), &stay, result.as_ref().unwrap_or(&stay.data))?;
+            self.output(&state.flow, &mut stay, result)?;
+            Ok(assigned)
+        });
+        match ended {
+            Ok(assigned) => self.follow(stay, assigned, pass.then),
             Err(failure) => stay.failed(failure),
         }
     }
 
-    fn choose<'s>(&'s self, state: &'s State, choice: &'s Choice, stay: Stay<'s>) -> Move<'s> {
-        let chosen = self.effective(&state.flow, &stay).and_then(|input| {
-            let scope = self.scope(&stay, &input);
-            for (rule, next) in &choice.branches {
-                if rule.holds(&scope)? {
-                    return Ok(*next);
-                }
+    /// The result of a Pass state; `None` stands for the data itself.
+    fn passed(&self, state: &State, pass: &Pass, stay: &Stay<'_>) -> Result<Option<Value>, Failure> {
+        match (&pass.literal, &pass.parameters) {
+            (Some(literal), _) => Ok(Some(literal.clone())),
+            (None, None) => self.select(&state.flow.input, stay, &stay.data),
+            (None, Some(template)) => {
+                let input = self.effective(&state.flow, stay)?;
+                template.fill(&self.scope(stay, &input)).map(Some)
             }
-            choice.default.ok_or_else(|| {
-                let cause = format!("no rule of state `{}` holds and it has no `Default`", state.name);
-                Failure::new(NO_CHOICE_MATCHED, cause)
-            })
-        });
-        match chosen {
-            Ok(next) => self.leave(state, stay, Then::Next(next)),
+        }
+    }
+
+    fn choose<'s>(&'s self, state: &'s State, choice: &'s Choice, stay: Stay<'s>) -> Move<'s> {
+        match self.chosen(state, choice, &stay) {
+            Ok((next, assign)) => self.leave(state, assign, stay, Then::Next(next)),
             Err(failure) => stay.failed(failure),
         }
+    }
+
+    /// The state that follows, and what is assigned on the way to it.
+    fn chosen<'s>(
+        &self,
+        state: &'s State,
+        choice: &'s Choice,
+        stay: &Stay<'_>,
+    ) -> Result<(StateIndex, Option<&'s Template>), Failure> {
+        let input = self.effective(&state.flow, stay)?;
+        let scope = self.scope(stay, &input);
+        for branch in &choice.branches {
+            if branch.rule.holds(&scope)? {
+                return Ok((branch.next, branch.assign.as_ref()));
+            }
+        }
+        let default = choice.default.ok_or_else(|| {
+            let cause = format!("no rule of state `{}` holds and it has no `Default`", state.name);
+            Failure::new(NO_CHOICE_MATCHED, cause)
+        })?;
+        Ok((default, state.assign.as_ref()))
     }
 
     fn wait<'s>(&'s self, state: &'s State, wait: &'s Wait, stay: Stay<'s>) -> Move<'s> {
@@ -186,7 +208,7 @@ impl<'a> Run<'a> {
             .effective(&state.flow, &stay)
             .and_then(|input| numbers::pause_ms(&wait.until, &self.scope(&stay, &input)));
         match pause {
-            Ok(0) => self.leave(state, stay, wait.then),
+            Ok(0) => self.leave(state, state.assign.as_ref(), stay, wait.then),
             Ok(for_ms) => stay.rest(Awaits::Timer, Next::Wait { for_ms, reason: WaitReason::Timer }),
             Err(failure) => stay.failed(failure),
         }
@@ -200,23 +222,32 @@ impl<'a> Run<'a> {
         Ok(Failure::new(error.as_deref().unwrap_or(UNNAMED), cause))
     }
 
-    /// Leaves a state that changes nothing but by `InputPath` and `OutputPath`.
-    fn leave<'s>(&'s self, state: &'s State, mut stay: Stay<'s>, then: Then) -> Move<'s> {
-        for selection in [&state.flow.input, &state.flow.output] {
-            match self.select(selection, &stay, &stay.data) {
-                Ok(None) => {}
-                Ok(Some(selected)) => stay.data = Cow::Owned(selected),
-                Err(failure) => return stay.failed(failure),
-            }
+    /// Leaves a state that changes nothing but by `InputPath`, `OutputPath` and `assign`.
+    fn leave<'s>(&'s self, state: &'s State, assign: Option<&Template>, mut stay: Stay<'s>, then: Then) -> Move<'s> {
+        match self.left(&state.flow, assign, &mut stay) {
+            Ok(assigned) => self.follow(stay, assigned, then),
+            Err(failure) => stay.failed(failure),
         }
-        self.follow(stay, then)
     }
 
-    fn follow<'s>(&'s self, mut stay: Stay<'s>, then: Then) -> Move<'s> {
+    fn left(&self, flow: &Flow, assign: Option<&Template>, stay: &mut Stay<'_>) -> Result<Map<String, Value>, Failure> {
+        if let Some(selected) = self.select(&flow.input, stay, &stay.data)? {
+            stay.data = Cow::Owned(selected);
+        }
+        let assigned = self.assigned(assign, stay, &stay.data)?;
+        if let Some(selected) = self.select(&flow.output, stay, &stay.data)? {
+            stay.data = Cow::Owned(selected);
+        }
+        Ok(assigned)
+    }
+
+    fn follow<'s>(&'s self, mut stay: Stay<'s>, assigned: Map<String, Value>, then: Then) -> Move<'s> {
+        stay.assign(assigned);
         match then {
             Then::Next(index) => stay.enter(index),
             Then::End => {
                 let output = std::mem::replace(&mut stay.data, Cow::Borrowed(self.world.facts.input)).into_owned();
+                stay.own = Own::default();
                 stay.rest(Awaits::Nothing, Next::Succeed { output })
             }
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::blueprint::{
     execution::{Awaits, Execution, Next, Own},
@@ -38,6 +38,11 @@ impl<'a> Stay<'a> {
         };
         let Self { state, entered_ms, retries, own, .. } = self;
         Move::Rest(Execution { state: state.to_owned(), data, entered_ms, retries, awaits, own }, next)
+    }
+
+    /// Gives variables their new values, for the states to come.
+    pub(super) fn assign(&mut self, assigned: Map<String, Value>) {
+        self.own.variables.extend(assigned);
     }
 
     pub(super) fn enter(self, index: StateIndex) -> Move<'a> {

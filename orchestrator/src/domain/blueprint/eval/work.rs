@@ -11,7 +11,7 @@ use crate::domain::{
     blueprint::{
         execution::{Awaits, Next, TaskOrder, WaitReason},
         failure::{EXCEED_TOLERATED, Failure, means},
-        model::{Kind, State, Task},
+        model::{Kind, State, Task, Then},
         resource::Resource,
         work::Work,
     },
@@ -70,12 +70,16 @@ impl Run<'_> {
         mut stay: Stay<'s>,
         output: Value,
     ) -> Move<'s> {
-        let selected = match &state.flow.selector {
-            Some(template) => template.fill(&self.scope(&stay, &output)),
-            None => Ok(output),
-        };
-        match selected.and_then(|result| self.output(&state.flow, &mut stay, Some(result))) {
-            Ok(()) => self.follow(stay, work.then),
+        let ended = self.assigned(state.assign.as_ref(), &stay, &output).and_then(|assigned| {
+            let result = match &state.flow.selector {
+                Some(template) => template.fill(&self.scope(&stay, &output))?,
+                None => output,
+            };
+            self.output(&state.flow, &mut stay, Some(result))?;
+            Ok(assigned)
+        });
+        match ended {
+            Ok(assigned) => self.follow(stay, assigned, work.then),
             Err(failure) => self.failed(state, work, stay, failure),
         }
     }
@@ -121,8 +125,12 @@ impl Run<'_> {
         }
         if let Some(catcher) = work.catch.iter().find(|catcher| means(&catcher.errors, &failure.error)) {
             let error = json!({ "Error": failure.error, "Cause": failure.cause });
-            return match self.combine(&catcher.result, &mut stay.data, Some(error)) {
-                Ok(()) => stay.enter(catcher.next),
+            let caught = self.assigned(catcher.assign.as_ref(), &stay, &error).and_then(|assigned| {
+                self.combine(&catcher.result, &mut stay.data, Some(error))?;
+                Ok(assigned)
+            });
+            return match caught {
+                Ok(assigned) => self.follow(stay, assigned, Then::Next(catcher.next)),
                 Err(failure) => stay.failed(failure),
             };
         }

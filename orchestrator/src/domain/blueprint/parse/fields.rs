@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::domain::blueprint::{
     fault::{Faults, join_key},
+    path::Path,
     suggest::did_you_mean,
+    template::Expression,
 };
 
 /// An object of the file while it is being read.
@@ -75,6 +77,27 @@ impl<'v, 'f> Fields<'v, 'f> {
     pub(super) fn parsed<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(name)?;
         read(text).map_err(|reason| self.fault_at(name, reason)).ok()
+    }
+
+    /// The field's path or call; the variables in it are noted.
+    pub(super) fn expression(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<Expression, String>,
+    ) -> Option<Expression> {
+        let expression = self.parsed(name, read)?;
+        let path = self.at(name);
+        expression.variables(&mut |variable| self.faults.reads(&path, variable));
+        Some(expression)
+    }
+
+    /// The field's path; the variable in it is noted.
+    pub(super) fn path(&mut self, name: &'static str, read: fn(&str) -> Result<Path, String>) -> Option<Path> {
+        let path = self.parsed(name, read)?;
+        if let Some(variable) = path.variable() {
+            self.faults.reads(&self.at(name), variable);
+        }
+        Some(path)
     }
 
     /// A whole number.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{fields::Fields, reach, state};
+use super::{fields::Fields, reach, state, variables::Scopes};
 use crate::domain::blueprint::{
     eval::MAX_SECONDS,
     fault::{Faults, join_key},
@@ -24,6 +24,7 @@ pub(super) struct Book {
     states: Vec<Option<State>>,
     index: HashMap<String, StateIndex>,
     paths: Vec<String>,
+    variables: Scopes,
 }
 
 impl Book {
@@ -86,6 +87,7 @@ pub(super) fn read(value: &Value, path: &str, faults: &mut Faults) -> Option<Mac
     let timeout_seconds = fields.integer("TimeoutSeconds", 1..=MAX_SECONDS);
     let mut book = Book::default();
     let start = states(&mut fields, &mut book, 0);
+    book.variables.check(fields.faults);
     fields.close();
 
     let Book { states, index, .. } = book;
@@ -106,6 +108,7 @@ fn states(fields: &mut Fields<'_, '_>, book: &mut Book, nesting: usize) -> Optio
         fields.fault_at("States", "must be an object with at least one state");
         return None;
     };
+    let met = fields.faults.met();
     let mut targets = HashMap::with_capacity(states.len());
     for name in states.keys() {
         targets.insert(name.as_str(), book.reserve(name, join_key(&path, name), fields.faults));
@@ -124,6 +127,7 @@ fn states(fields: &mut Fields<'_, '_>, book: &mut Book, nesting: usize) -> Optio
         level.book.states[index] = state::read(name, value, &at, &mut level, fields.faults);
     }
     let first = start.and_then(|start| states.keys().find(|name| level.targets[name.as_str()] == start));
+    level.book.variables.end(nesting, fields.faults.take_uses(met));
     reach::check(states, first.map(String::as_str), &path, fields.faults);
     start
 }

@@ -7,6 +7,7 @@ mod reach;
 mod rule;
 mod state;
 mod task;
+mod variables;
 mod work;
 
 use serde_json::{Map, Value, json};

@@ -5,11 +5,12 @@ use serde_json::Value;
 use super::{
     fields::{Fields, kind},
     machine::Level,
+    state::assign,
 };
 use crate::domain::blueprint::{
     choice::{Kind, Operand, Pattern, Relation, Rule, Test, What},
     fault::{Faults, join_index},
-    model::StateIndex,
+    model::Branch,
     path::Path,
     scope::instant,
 };
@@ -44,7 +45,7 @@ const CHECKS: [(&str, What); 6] = [
 ];
 
 /// Reads the rules and where each leads; those with a fault are left out.
-pub(super) fn branches(items: &[Value], path: &str, level: &Level<'_>, faults: &mut Faults) -> Vec<(Rule, StateIndex)> {
+pub(super) fn branches(items: &[Value], path: &str, level: &Level<'_>, faults: &mut Faults) -> Vec<Branch> {
     let mut branches = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let Some(mut fields) = Fields::of(item, join_index(path, index), faults) else { continue };
@@ -52,9 +53,9 @@ pub(super) fn branches(items: &[Value], path: &str, level: &Level<'_>, faults: &
             fields.missing("Next", "is missing: name the state that follows when the rule holds");
         }
         let next = level.target(&mut fields, "Next");
-        fields.refuse(&["Assign"], "variables are not supported yet");
+        let assign = assign(&mut fields);
         let rule = read(fields);
-        branches.extend(rule.zip(next));
+        branches.extend(rule.zip(next).map(|(rule, next)| Branch { rule, assign, next }));
     }
     branches
 }
@@ -70,7 +71,7 @@ fn read(mut fields: Fields<'_, '_>) -> Option<Rule> {
             inner.flatten().map(|rule| Rule::Not(Box::new(rule)))
         }
         Some(_) => {
-            let variable = fields.parsed("Variable", Path::parse);
+            let variable = fields.path("Variable", Path::parse);
             let test = test(&mut fields);
             variable.zip(test).map(|(variable, test)| Rule::Test { variable, test })
         }
@@ -98,7 +99,7 @@ fn several(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Vec<Rule>>
 
 fn nested(value: &Value, path: String, faults: &mut Faults) -> Option<Rule> {
     let mut fields = Fields::of(value, path, faults)?;
-    fields.refuse(&["Next"], "stands only in the outermost rule");
+    fields.refuse(&["Next", "Assign"], "stands only in the outermost rule");
     read(fields)
 }
 
@@ -129,7 +130,7 @@ fn test(fields: &mut Fields<'_, '_>) -> Option<Test> {
     let with = if plain == name {
         Operand::Literal(literal(fields, name, kind)?)
     } else {
-        Operand::Path(fields.parsed(name, Path::parse)?)
+        Operand::Path(fields.path(name, Path::parse)?)
     };
     Some(Test::Compare { kind, relation, with })
 }

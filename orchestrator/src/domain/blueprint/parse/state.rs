@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::{fan, fields::Fields, machine::Level, rule, task};
 use crate::domain::blueprint::{
     eval::MAX_SECONDS,
-    fault::Faults,
+    fault::{Faults, join_key},
     model::{Choice, Fail, Flow, Given, Kind, Pass, ResultPath, Selection, State, Then, Until, Wait},
-    path::{Path, ReferencePath},
+    path::{Path, ReferencePath, check_name},
     scope::instant,
     suggest::did_you_mean,
     template::{Expression, Template},
@@ -42,11 +42,12 @@ pub(super) fn read(name: &str, value: &Value, path: &str, level: &mut Level<'_>,
     };
     fields.text("Comment");
     query_language(&mut fields);
-    fields.refuse(&["Assign"], "variables are not supported yet: keep values in the data with `ResultPath`");
     let flow = flow(&mut fields, kind);
+    // The fields of a state that ends its machine are refused as unknown.
+    let assign = if matches!(kind, "Succeed" | "Fail") { None } else { assign(&mut fields) };
     let kind = read(&mut fields, level);
     fields.close();
-    Some(State { name: name.to_owned(), flow, kind: kind? })
+    Some(State { name: name.to_owned(), flow, assign, kind: kind? })
 }
 
 /// Reads the fields by which data comes in and goes out, as far as states of this type have them; the others are then
@@ -75,7 +76,7 @@ fn selection(fields: &mut Fields<'_, '_>, name: &'static str) -> Selection {
     if fields.value(name) == Some(&Value::Null) {
         return Selection::Nothing;
     }
-    match fields.parsed(name, Path::parse) {
+    match fields.path(name, Path::parse) {
         Some(path) if !path.is_whole_data() => Selection::Part(path),
         _ => Selection::All,
     }
@@ -128,6 +129,21 @@ pub(super) fn template(fields: &mut Fields<'_, '_>, name: &'static str) -> Optio
     Some(Template::compile(value, &path, fields.faults))
 }
 
+/// Reads the variables that are given a value.
+pub(super) fn assign(fields: &mut Fields<'_, '_>) -> Option<Template> {
+    let template = template(fields, "Assign")?;
+    let path = fields.at("Assign");
+    for key in fields.value("Assign").and_then(Value::as_object)?.keys() {
+        let name = key.strip_suffix(".$").unwrap_or(key);
+        let at = join_key(&path, key);
+        match check_name(name) {
+            Ok(()) => fields.faults.assigns(&at, name),
+            Err(reason) => fields.faults.add(at, reason),
+        }
+    }
+    Some(template)
+}
+
 /// Reads a whole number, or the path to one under the name with `Path`.
 pub(super) fn whole(
     fields: &mut Fields<'_, '_>,
@@ -142,7 +158,7 @@ pub(super) fn whole(
 
 /// Reads the path to one value.
 pub(super) fn place(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Expression> {
-    fields.parsed(name, Path::parse_single).map(Expression::Path)
+    fields.path(name, Path::parse_single).map(Expression::Path)
 }
 
 fn pass(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
@@ -192,6 +208,6 @@ fn fail(fields: &mut Fields<'_, '_>, _: &mut Level<'_>) -> Option<Kind> {
 fn words(fields: &mut Fields<'_, '_>, name: &'static str, path_name: &'static str) -> Option<Given<String>> {
     fields.only_one_of(&[name, path_name]);
     let fixed = fields.text(name).map(|text| Given::Fixed(text.to_owned()));
-    let computed = fields.parsed(path_name, Expression::parse).map(Given::Computed);
+    let computed = fields.expression(path_name, Expression::parse).map(Given::Computed);
     fixed.or(computed)
 }

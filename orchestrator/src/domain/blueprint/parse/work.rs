@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     fields::{Fields, kind, shown},
     machine::Level,
-    state::{result_path, then},
+    state::{assign, result_path, then},
 };
 use crate::domain::{
     blueprint::{
@@ -86,12 +86,12 @@ fn retrier(fields: &mut Fields<'_, '_>) -> Option<Retrier> {
 fn catcher(fields: &mut Fields<'_, '_>, level: &Level<'_>) -> Option<Catcher> {
     let errors = errors(fields);
     let result = result_path(fields);
-    fields.refuse(&["Assign"], "variables are not supported yet");
+    let assign = assign(fields);
     if !fields.has("Next") {
         fields.missing("Next", "is missing: name the state that goes on after the error");
     }
     let next = level.target(fields, "Next");
-    Some(Catcher { errors: errors?, result, next: next? })
+    Some(Catcher { errors: errors?, result, assign, next: next? })
 }
 
 fn errors(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
