@@ -1,10 +1,10 @@
 # The commands of this repository. Each works alone on a fresh machine with Rust, a C compiler and Python, and gets the rest itself.
 
-.PHONY: help demo up test lint docs bench
+.PHONY: help demo up test lint fuzz docs openapi bench
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run a real BETO job over a table of comments, then stop everything
 	@.make/demo.sh
@@ -15,11 +15,17 @@ up: ## The same, and leave the server and a worker running until Ctrl-C
 test: ## Run every test
 	@.make/test.sh
 
+fuzz: ## Try every route with requests made from the API document
+	@.make/fuzz.sh
+
 lint: ## Check formatting and lints
 	@.make/lint.sh
 
 docs: ## Build the documentation of the code
 	@.make/docs.sh
+
+openapi: ## Write the API document to docs/openapi.json
+	@.make/openapi.sh
 
 bench: ## Measure the orchestrator beside Celery (release build)
 	@.make/bench.sh

@@ -90,6 +90,12 @@ impl Catalogue {
         })
     }
 
+    /// The blueprint of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<Arc<Blueprint>> {
+        self.by_endpoint.values().find(|blueprint| blueprint.name == name).cloned()
+    }
+
     /// Makes sure that the text of a blueprint is in Redis, so that a job can be pinned to it.
     ///
     /// # Errors

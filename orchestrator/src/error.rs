@@ -19,6 +19,18 @@ pub enum Error {
     /// No worker of this id is registered (any more).
     #[error("worker not found")]
     WorkerNotFound,
+    /// The action does not fit the job's state.
+    #[error("{1}")]
+    NotNow(JobId, String),
+    /// Something else has happened first; the word is the code.
+    #[error("{1}")]
+    Conflict(&'static str, String),
+    /// The caller is known, but may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The client has as much as its plan allows.
+    #[error("{0}")]
+    QuotaExceeded(String),
     /// The worker does not hold this task.
     #[error("the lease on task {0} is held by another worker or has ended")]
     LeaseLost(String),
@@ -79,6 +91,10 @@ impl Error {
             Self::JobNotFound(_) => "job_not_found",
             Self::NotFound(_) => "not_found",
             Self::WorkerNotFound => "worker_not_found",
+            Self::NotNow(..) => "invalid_state",
+            Self::Conflict(code, _) => code,
+            Self::Forbidden(_) => "forbidden",
+            Self::QuotaExceeded(_) => "quota_exceeded",
             Self::LeaseLost(_) => "lease_lost",
             Self::Invalid(..) => "invalid_parameters",
             Self::NoMethod(_) => "method_not_allowed",

@@ -45,6 +45,10 @@ pub struct Settings {
     pub blueprints: PathBuf,
     /// Days that a finished job is kept.
     pub retention_days: u32,
+    /// Seconds that workers have to stop when a job is cancelled.
+    pub cancel_grace_seconds: u32,
+    /// Whether `POST /_public/debug/flush_db` may delete everything: for development only.
+    pub allow_flush: bool,
     /// Largest JSON body, in bytes.
     pub max_body_bytes: usize,
     /// Largest file or table, in bytes.
@@ -68,6 +72,8 @@ impl Default for Settings {
             partitions: 1,
             blueprints: PathBuf::from("blueprints"),
             retention_days: 7,
+            cancel_grace_seconds: 10,
+            allow_flush: false,
             max_body_bytes: 2 * 1024 * 1024,
             max_upload_bytes: 64 * 1024 * 1024 * 1024,
             s3: None,
@@ -101,8 +107,17 @@ pub struct BadSettings(String);
 
 /// Settings that the environment may set, each as `RELEVO_` and its name in capitals. Other variables with that start
 /// are left alone: Kubernetes makes some for every service, and clients and workers have theirs.
-const IN_ENVIRONMENT: &[&str] =
-    &["listen", "redis_url", "partitions", "blueprints", "retention_days", "max_body_bytes", "max_upload_bytes"];
+const IN_ENVIRONMENT: &[&str] = &[
+    "listen",
+    "redis_url",
+    "partitions",
+    "blueprints",
+    "retention_days",
+    "cancel_grace_seconds",
+    "allow_flush",
+    "max_body_bytes",
+    "max_upload_bytes",
+];
 /// The same for S3, under `RELEVO_S3_`. Always text: a secret of digits is no number.
 const S3_IN_ENVIRONMENT: &[&str] = &["endpoint", "region", "bucket", "access_key", "secret_key", "session_token"];
 

@@ -2,7 +2,11 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use time::{
+    OffsetDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
 
 const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -14,6 +18,13 @@ pub fn rfc3339(ms: i64) -> String {
         .ok()
         .and_then(|at| at.format(FORMAT).ok())
         .unwrap_or_else(|| "1970-01-01T00:00:00.000Z".to_owned())
+}
+
+/// An RFC 3339 instant of any offset, in milliseconds since 1970.
+#[must_use]
+pub fn from_rfc3339(text: &str) -> Option<i64> {
+    let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    i64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
 /// This machine's clock, in milliseconds since 1970. Deadlines are never set from it: scripts use Redis's.
@@ -29,5 +40,7 @@ mod tests {
     #[test]
     fn an_instant_has_milliseconds_and_utc() {
         assert_eq!(rfc3339(1_751_856_347_569), "2025-07-07T02:45:47.569Z");
+        assert_eq!(from_rfc3339("2025-07-07T04:45:47.569+02:00"), Some(1_751_856_347_569));
+        assert_eq!(from_rfc3339("tomorrow"), None);
     }
 }

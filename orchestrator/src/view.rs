@@ -2,22 +2,22 @@
 
 use relevo_shared::{
     JobId,
-    job::{JobState, JobView, StateVisit},
+    job::{ApprovalView, HistoryEvent, JobState, JobView, StateVisit},
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
     error::{Error, Result},
-    store::JobRecord,
+    store::{EventRecord, JobRecord},
     time::rfc3339,
 };
 
-/// The view of a job.
+/// The view of a job; `approval` is what it asks of a person.
 ///
 /// # Errors
 /// [`Error::Broken`] when a field is not what the scripts write.
-pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
-    let JobRecord { mut fields, visits } = record;
+pub fn job_view(id: JobId, record: JobRecord, approval: Option<ApprovalView>) -> Result<JobView> {
+    let JobRecord { mut fields, visits, .. } = record;
     let broken = |name: &str| Error::Broken(id, format!("field {name}"));
     let mut text = |name: &str| fields.remove(name).filter(|value| !value.is_empty());
 
@@ -32,7 +32,8 @@ pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
         id,
         blueprint_name: text("blueprint").ok_or_else(|| broken("blueprint"))?,
         blueprint_hash: text("hash").ok_or_else(|| broken("hash"))?,
-        status: state.as_str().to_owned(),
+        status: if approval.is_some() { WAITING_FOR_HUMAN } else { state.as_str() }.to_owned(),
+        approval,
         client: text("client").ok_or_else(|| broken("client"))?,
         initial_data: json(text("input")).ok_or_else(|| broken("input"))?,
         current_state: text("current"),
@@ -43,6 +44,8 @@ pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
         result: json(text("result")),
         error: json(text("error")),
         source: json(text("source")),
+        priority: text("priority").and_then(|priority| priority.parse().ok()).unwrap_or_default(),
+        parent: text("parent"),
         created_at: rfc3339(created_at),
         started_at: started_at.map(rfc3339),
         completed_at: ended_at.map(rfc3339),
@@ -50,6 +53,28 @@ pub fn job_view(id: JobId, record: JobRecord) -> Result<JobView> {
         duration_seconds: started_at.zip(ended_at).map(|(start, end)| seconds_between(start, end)),
     })
 }
+
+/// One event of a job's history.
+#[must_use]
+pub fn history_event(record: EventRecord) -> HistoryEvent {
+    let EventRecord { id, at, mut fields } = record;
+    let mut text = |name: &str| fields.remove(name).filter(|value| !value.is_empty());
+    HistoryEvent {
+        id,
+        time: rfc3339(at),
+        event: text("event").unwrap_or_default(),
+        actor: text("actor").or_else(|| text("worker")),
+        attempt: text("attempt").and_then(|attempt| attempt.parse().ok()),
+        task_id: text("task"),
+        branch: text("branch"),
+        entered: json(text("entered")).unwrap_or_default(),
+        decision: text("decision"),
+        comment: text("comment"),
+    }
+}
+
+/// The word for a job that waits for a person.
+const WAITING_FOR_HUMAN: &str = "waiting_for_human";
 
 fn instant(text: Option<String>) -> Option<i64> {
     text?.parse().ok()

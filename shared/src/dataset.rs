@@ -1,9 +1,10 @@
 //! Datasets: named tables in S3, with a commit for each upload.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How the bytes of a table are laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TableFormat {
     /// Separated values with a header line.
@@ -15,7 +16,7 @@ pub enum TableFormat {
 }
 
 /// What was sniffed from the head of a CSV file. Separator and encoding are independent of each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CsvDialect {
     /// Field separator: one of `,` `;` tab `|`.
     pub separator: char,
@@ -24,7 +25,7 @@ pub struct CsvDialect {
 }
 
 /// Encodings that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum TextEncoding {
     /// UTF-8, with or without a byte order mark.
     #[serde(rename = "utf-8")]
@@ -35,7 +36,7 @@ pub enum TextEncoding {
 }
 
 /// One column of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Column {
     /// Its name.
     pub name: String,
@@ -47,7 +48,7 @@ pub struct Column {
 }
 
 /// A table at one commit: all that a worker needs to read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableRef {
     /// The dataset's name.
     pub dataset_id: String,
@@ -72,8 +73,17 @@ pub struct TableRef {
     pub created_at: String,
 }
 
+/// `GET /api/datasets`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatasetList {
+    /// The datasets, newest first.
+    pub datasets: Vec<DatasetSummary>,
+    /// How many there are in this answer.
+    pub total: usize,
+}
+
 /// One line of `GET /api/datasets`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DatasetSummary {
     /// Its name.
     pub dataset_id: String,
@@ -84,7 +94,7 @@ pub struct DatasetSummary {
 }
 
 /// `GET /api/datasets/{dataset_id}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DatasetView {
     /// Its name.
     pub dataset_id: String,
@@ -95,7 +105,7 @@ pub struct DatasetView {
 }
 
 /// One upload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CommitView {
     /// SHA-256 of the format's name, a line feed and the bytes, in hex.
     pub commit_id: String,

@@ -3,6 +3,13 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{SchemaType, Type},
+    },
+};
 use uuid::Uuid;
 
 /// An id or name that does not have the form it must have.
@@ -16,8 +23,9 @@ pub struct InvalidId {
 }
 
 /// A job: a UUID of version 7, so ids sort by the time they were made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = String, format = Uuid, example = "0198c0de-0000-7000-8000-000000000000")]
 pub struct JobId(Uuid);
 
 impl JobId {
@@ -25,6 +33,23 @@ impl JobId {
     #[must_use]
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// A fresh id in the same partition as `other`, whatever the number of partitions: what one script must write
+    /// together has to lie together.
+    #[must_use]
+    pub fn fresh_beside(other: Self) -> Self {
+        let mut bytes = *Self::fresh().0.as_bytes();
+        bytes[14..].copy_from_slice(&other.0.as_bytes()[14..]);
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// A fresh id whose partition follows from `seed`, for jobs that must meet.
+    #[must_use]
+    pub fn fresh_for(seed: u16) -> Self {
+        let mut bytes = *Self::fresh().0.as_bytes();
+        bytes[14..].copy_from_slice(&seed.to_be_bytes());
+        Self(Uuid::from_bytes(bytes))
     }
 
     /// The partition of this job among `partitions`: the random tail of the id, so that jobs made together spread.
@@ -52,18 +77,84 @@ impl FromStr for JobId {
     }
 }
 
-/// A task: its job and its number within the job, written `<job>.<number>`.
+/// A branch of a job: the job's own way through its blueprint, written `<job>`, or that of one item of a fan-out, written
+/// `<job>.<fan>.<index>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BranchId {
+    /// The job that it belongs to.
+    pub job: JobId,
+    /// Where it stands in a fan-out; `None` for the job's own branch.
+    pub place: Option<Place>,
+}
+
+/// One place of a fan-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// Counts the fan-outs of the job from 1.
+    pub fan: u32,
+    /// Counts the branches of the fan-out from 0.
+    pub index: u32,
+}
+
+impl From<JobId> for BranchId {
+    fn from(job: JobId) -> Self {
+        Self { job, place: None }
+    }
+}
+
+impl fmt::Display for BranchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            None => self.job.fmt(f),
+            Some(Place { fan, index }) => write!(f, "{}.{fan}.{index}", self.job),
+        }
+    }
+}
+
+/// A number as ids write it: without a sign or leading zeros, so that each id has one spelling.
+fn number(text: &str) -> Option<u32> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    if plain { text.parse().ok() } else { None }
+}
+
+impl FromStr for BranchId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let read = || {
+            let mut parts = text.split('.');
+            let job = parts.next()?.parse().ok()?;
+            let place = match (parts.next(), parts.next(), parts.next()) {
+                (None, ..) => None,
+                (Some(fan), Some(index), None) => Some(Place { fan: number(fan)?, index: number(index)? }),
+                _ => return None,
+            };
+            Some(Self { job, place })
+        };
+        read().ok_or(InvalidId { what: "branch", form: "a job id, or one with the numbers of a fan-out and an index" })
+    }
+}
+
+/// A task: its branch and its number within the branch, written with a full stop between the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskId {
-    /// The job that the task belongs to.
-    pub job: JobId,
-    /// Counts the tasks of the job from 1, in the order in which they were queued.
+    /// The branch that the task belongs to.
+    pub branch: BranchId,
+    /// Grows with each task of the branch.
     pub number: u32,
+}
+
+impl TaskId {
+    /// The job that it belongs to.
+    #[must_use]
+    pub const fn job(self) -> JobId {
+        self.branch.job
+    }
 }
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.job, self.number)
+        write!(f, "{}.{}", self.branch, self.number)
     }
 }
 
@@ -71,12 +162,11 @@ impl FromStr for TaskId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let wrong = InvalidId { what: "task_id", form: "a job id, a full stop and a number" };
-        let (job, number) = text.split_once('.').ok_or(wrong.clone())?;
-        if number.starts_with('0') || !number.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(wrong);
-        }
-        Ok(Self { job: job.parse().map_err(|_| wrong.clone())?, number: number.parse().map_err(|_| wrong)? })
+        let read = || {
+            let (branch, last) = text.rsplit_once('.')?;
+            Some(Self { branch: branch.parse().ok()?, number: number(last).filter(|number| *number > 0)? })
+        };
+        read().ok_or(InvalidId { what: "task_id", form: "the id of a branch, a full stop and a number" })
     }
 }
 
@@ -93,12 +183,24 @@ impl<'de> Deserialize<'de> for TaskId {
     }
 }
 
+impl PartialSchema for TaskId {
+    fn schema() -> RefOr<Schema> {
+        let example = "0198c0de-0000-7000-8000-000000000000.1";
+        let pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[1-9][0-9]{0,8}$";
+        let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).examples([example]);
+        text.pattern(Some(pattern)).description(Some("A task: its job and its number within the job.")).into()
+    }
+}
+
+impl ToSchema for TaskId {}
+
 /// Makes a checked string type: 1 to 128 of the characters that the predicate allows.
 macro_rules! checked_name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $allowed:expr) => {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $form:literal, $pattern:literal, $allowed:expr) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
+        #[schema(value_type = String, pattern = $pattern)]
         pub struct $name(String);
 
         impl $name {
@@ -149,6 +251,7 @@ checked_name!(
     WorkerId,
     "worker_id",
     "1 to 128 letters, digits, `_` and `-`",
+    "^[A-Za-z0-9_-]{1,128}$",
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
 );
 checked_name!(
@@ -156,6 +259,7 @@ checked_name!(
     SkillName,
     "skill",
     "1 to 128 letters, digits, `_`, `-` and `.`",
+    "^[A-Za-z0-9_.-]{1,128}$",
     |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')
 );
 
@@ -165,9 +269,12 @@ mod tests {
 
     #[test]
     fn task_id_reads_back_as_it_was_written() {
-        let task = TaskId { job: JobId::fresh(), number: 7 };
+        let job = JobId::fresh();
+        for place in [None, Some(Place { fan: 3, index: 0 })] {
+            let task = TaskId { branch: BranchId { job, place }, number: 7 };
 
-        assert_eq!(task.to_string().parse(), Ok(task));
+            assert_eq!(task.to_string().parse(), Ok(task));
+        }
     }
 
     #[test]
@@ -176,7 +283,9 @@ mod tests {
 
         assert!(id.to_uppercase().parse::<JobId>().is_err());
         assert!(id.replace('-', "").parse::<JobId>().is_err());
-        assert!(format!("{id}.07").parse::<TaskId>().is_err());
+        for wrong in [".07", ".0", ".", ".1.2", ".1.2.3.4", ".+1", "..1"] {
+            assert!(format!("{id}{wrong}").parse::<TaskId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{JobId, problem::Detail};
 
 /// The canonical states. The last four are terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Accepted; no worker has claimed anything yet.
@@ -54,7 +55,7 @@ impl JobState {
 }
 
 /// Body of `POST /api/{version}/{endpoint}`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateJob {
     /// The input of the blueprint; an empty object when absent.
@@ -64,15 +65,30 @@ pub struct CreateJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_url: Option<String>,
     /// Seconds a task may wait in its queue for a worker.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub dispatch_timeout: Option<u32>,
     /// Seconds from creation within which the job must end.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub result_timeout: Option<u32>,
+    /// -1000 to 1000; higher goes first. 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i32>,
+    /// RFC 3339; the job starts then, at most a year ahead. At once when absent or past.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<String>,
+    /// While a job of this client with the same key is unfinished, that one is answered and none is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_key: Option<String>,
+    /// Jobs of this client with the same key run at most `concurrency_limit` tasks at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_key: Option<String>,
+    /// 1 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_limit: Option<u32>,
 }
 
 /// Answer to a creation: 202.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobAccepted {
     /// Always `accepted`.
     pub status: String,
@@ -81,7 +97,7 @@ pub struct JobAccepted {
 }
 
 /// A job, whole, as `GET /api/v1/jobs/{job_id}` answers it. Times are RFC 3339 in UTC with milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobView {
     /// The job.
     pub job_id: JobId,
@@ -111,8 +127,14 @@ pub struct JobView {
     pub result: Option<Value>,
     /// Why it failed; null while it has not.
     pub error: Option<JobError>,
+    /// What the job asks of a person; null while it asks nothing.
+    pub approval: Option<ApprovalView>,
     /// The table that the job reads, pinned when the job was created.
     pub source: Option<Value>,
+    /// Higher goes first: -1000 to 1000.
+    pub priority: i32,
+    /// The branch of another job that waits for this one: the job's id, perhaps with the place of an item.
+    pub parent: Option<String>,
     /// When it was accepted.
     pub created_at: String,
     /// When a worker first claimed a task of it.
@@ -125,8 +147,104 @@ pub struct JobView {
     pub duration_seconds: Option<f64>,
 }
 
+/// What a job asks of a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalView {
+    /// Who is asked.
+    pub group: String,
+    /// The state of the blueprint that waits.
+    pub state: String,
+    /// What the blueprint says about it.
+    pub params: Value,
+    /// When it was asked.
+    pub requested_at: String,
+    /// When the answer comes too late; null for never.
+    pub expires_at: Option<String>,
+    /// Where the decision is sent with POST; with a token when the state asks for one.
+    pub link: String,
+}
+
+/// Body of `POST /_public/webhooks/approval/{job_id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DecideApproval {
+    /// `approved` or `rejected`.
+    pub decision: Decision,
+    /// Kept in the job's history, and handed to the blueprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The state that is meant, where more than one waits; the oldest when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The token of the signed link, where the state asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// A person's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// Yes.
+    Approved,
+    /// No.
+    Rejected,
+}
+
+impl Decision {
+    /// The word that is sent.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Answer to an action on a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ActionReply {
+    /// A word for what was done.
+    pub status: String,
+    /// The job.
+    pub job_id: JobId,
+}
+
+/// One event of a job's history, oldest first. Members that do not apply are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryEvent {
+    /// Grows with time; unique within the job.
+    pub id: String,
+    /// When it happened.
+    pub time: String,
+    /// For example `submitted`, `leased`, `advanced`, `retried` or `completed`.
+    pub event: String,
+    /// Who did it: a client, a worker or a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// Which attempt of the task it was, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// The branch, where it is one of a fan-out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// States of the blueprint that were entered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entered: Vec<String>,
+    /// What a person decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<String>,
+    /// What they said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
 /// One state that a job entered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateVisit {
     /// Name of the state.
     pub state: String,
@@ -135,7 +253,7 @@ pub struct StateVisit {
 }
 
 /// Why a job did not complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobError {
     /// Error name of the States Language, for example `Worker.Permanent` or `States.Timeout`.
     pub code: String,
@@ -150,7 +268,7 @@ pub struct JobError {
 }
 
 /// A named part of a task's work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Stage {
     /// For example `embedding`.
     pub name: String,
@@ -165,7 +283,7 @@ pub struct Stage {
 }
 
 /// How far a stage is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StageStatus {
     /// Not begun.
@@ -179,7 +297,7 @@ pub enum StageStatus {
 }
 
 /// One line that a task wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogLine {
     /// When it was written, RFC 3339; filled in by the orchestrator when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,7 +312,7 @@ pub struct LogLine {
 }
 
 /// How grave a log line is, mildest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
     /// For developers.

@@ -1,9 +1,10 @@
 //! The body of every refusal: a sentence for people, a code for programs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a client gets instead of an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// What went wrong, in one sentence.
     pub error: String,
@@ -20,7 +21,7 @@ pub struct Problem {
 }
 
 /// One field that is wrong, and what would be right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Detail {
     /// Where, for example `initial_data.text_col` or `rounds[0].parameters.sample_size`.
     pub field: String,

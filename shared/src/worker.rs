@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::{
     JobId, SkillName, TaskId, WorkerId,
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// Body of `POST /_worker/workers/register`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Registration {
     /// Who registers.
     pub worker_id: WorkerId,
@@ -38,7 +39,8 @@ pub struct Registration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Value>,
     /// Seconds between its heartbeats; its leases last three times as long. 15 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 3600)]
     pub heartbeat_seconds: Option<u32>,
 }
 
@@ -60,7 +62,7 @@ impl Registration {
 }
 
 /// A skill, by name alone or with a description.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Skill {
     /// Just its name.
@@ -86,10 +88,10 @@ impl Skill {
 }
 
 /// What a worker runs on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Resources {
     /// Tasks it runs at the same time; 1 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub max_concurrent_tasks: Option<u32>,
     /// Processor cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,7 +108,7 @@ pub struct Resources {
 }
 
 /// A GPU.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GpuInfo {
     /// For example `NVIDIA H100`.
     #[serde(default)]
@@ -117,7 +119,7 @@ pub struct GpuInfo {
 }
 
 /// A model that a worker has at hand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InstalledModel {
     /// Its name.
     pub name: String,
@@ -127,14 +129,14 @@ pub struct InstalledModel {
 }
 
 /// Answer to a registration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Registered {
     /// Always `registered`.
     pub status: String,
 }
 
 /// Body of `PATCH /_worker/workers/{worker_id}`; an empty body only refreshes the worker's time to live.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Heartbeat {
     /// `idle`, `busy`, `full`, `draining` or `offline`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,17 +159,20 @@ pub struct Heartbeat {
 }
 
 /// Answer to a heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatReply {
     /// Always `ttl_refreshed`.
     pub status: String,
-    /// Tasks to stop: the worker does not hold them (any more), and a result of theirs would be refused.
+    /// Tasks to stop: they are cancelled, or the worker does not hold them (any more).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_task_ids: Vec<String>,
+    /// Those of them that are cancelled: the worker may still say how they ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cancelled_task_ids: Vec<String>,
 }
 
 /// A task as it is handed to a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Task {
     /// The job it belongs to.
     pub job_id: JobId,
@@ -191,7 +196,7 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat_seconds: Option<u32>,
     /// The fencing number of this claim: to be sent back with progress and result.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
     /// Which attempt this is, from 1.
     #[serde(default = "first_attempt")]
@@ -206,14 +211,14 @@ const fn first_attempt() -> u32 {
 }
 
 /// Answer to `tasks/next` when `max` is above 1.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskBatch {
     /// At most `max` tasks.
     pub tasks: Vec<Task>,
 }
 
 /// Body of `POST /_worker/tasks/result`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TaskResult {
     /// The job; must be the one that the task belongs to.
     pub job_id: JobId,
@@ -223,6 +228,7 @@ pub struct TaskResult {
     pub worker_id: WorkerId,
     /// `success`, `failure`, `cancelled`, or any other word for the blueprint to branch on. Success when absent.
     #[serde(default = "success")]
+    #[schema(max_length = 128)]
     pub status: String,
     /// The output.
     #[serde(default)]
@@ -231,7 +237,7 @@ pub struct TaskResult {
     #[serde(default)]
     pub error: Option<TaskError>,
     /// The token that came with the task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
 }
 
@@ -240,7 +246,7 @@ fn success() -> String {
 }
 
 /// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TaskError {
     /// `TRANSIENT`, `PERMANENT`, `INVALID_INPUT`, `RESOURCE_EXHAUSTED`, `TIMEOUT`, `CANCELLED`; a `_ERROR` suffix is ignored.
     pub code: String,
@@ -261,33 +267,33 @@ impl TaskError {
 }
 
 /// Body of `POST /_worker/tasks/results`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResultBatch {
     /// Results of any tasks, each judged by itself.
     pub results: Vec<TaskResult>,
 }
 
 /// Answer to one result.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultReply {
     /// `result_accepted_success`, `result_ignored_duplicate` or `lease_lost`.
     pub status: String,
 }
 
 /// Answer to many results, in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultReplies {
     /// One for each result.
     pub results: Vec<ResultReply>,
 }
 
 /// Body of `POST /_worker/tasks/{task_id}/progress`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressReport {
     /// Who reports.
     pub worker_id: WorkerId,
     /// The token that came with the task.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     pub lease_token: Option<u64>,
     /// 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -304,7 +310,7 @@ pub struct ProgressReport {
 }
 
 /// Answer to a progress report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressReply {
     /// Always `progress_accepted`.
     pub status: String,

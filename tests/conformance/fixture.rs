@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use relevo::domain::task::Outcome;
-use relevo::store::{Claim, ClaimedTask, Durations, NewJob, StepWrite, Store, TaskWrite};
-use relevo_shared::{JobId, TaskId, WorkerId, job::JobState};
+use relevo::store::{
+    Advance, Claim, ClaimedTask, Durations, End, Happened, NewJob, StepWrite, Store, Submission, TaskWrite, Wants,
+};
+use relevo_shared::{BranchId, JobId, WorkerId, job::JobState};
 use rig::{Redis, SOON};
 
 /// Long enough that no lease ends by itself while a story is told.
@@ -33,10 +35,22 @@ impl Bench {
     }
 
     /// Submits a job whose first task needs the skill `s`.
-    pub(crate) async fn submit(&self, priority: i32) -> NewJob {
-        let job = job(priority);
-        self.store.submit_job(&job, &task_step(job.id, 1, priority)).await.expect("Redis answers");
-        job
+    pub(crate) async fn submit(&self, priority: i32) -> JobId {
+        self.submit_like(&NewJob { priority, ..job() }).await
+    }
+
+    /// Submits a job like this one, with such a task.
+    pub(crate) async fn submit_like(&self, job: &NewJob) -> JobId {
+        let id = JobId::fresh();
+        let submission = self.store.submit_job(id, job, None, &task_step(1)).await.expect("Redis answers");
+        assert_eq!(submission, Submission::Stored);
+        id
+    }
+
+    /// Writes the step of a job that stands at this revision; says whether it was written.
+    pub(crate) async fn advance(&self, job: JobId, revision: u64, step: &StepWrite) -> bool {
+        let advance = self.store.advance_job(job, revision, None, step).await.expect("Redis answers");
+        matches!(advance, Advance::Written { .. })
     }
 
     /// Claims up to `max` tasks for a worker.
@@ -47,7 +61,7 @@ impl Bench {
     }
 
     /// Ends the leases that have run out; asks again until there is one.
-    pub(crate) async fn expire(&self) -> Vec<JobId> {
+    pub(crate) async fn expire(&self) -> Vec<BranchId> {
         let deadline = Instant::now() + SOON;
         loop {
             let jobs = self.store.expire_leases(0, 10).await.expect("Redis answers");
@@ -60,10 +74,10 @@ impl Bench {
 
     /// The error with which the task of a job has ended.
     pub(crate) async fn error_of(&self, job: JobId) -> String {
-        let loaded = self.store.load_job(job).await.expect("Redis answers").expect("there is a step to take");
-        match loaded.finished.expect("its task has ended").outcome {
-            Outcome::Failed { error, .. } => error,
-            Outcome::Succeeded { .. } => String::new(),
+        let loaded = self.store.load_branch(job.into()).await.expect("Redis answers").expect("there is a step to take");
+        match loaded.happened {
+            Happened::Task(Outcome::Failed { error, .. }) => error,
+            other => panic!("its task has not failed: {other:?}"),
         }
     }
 
@@ -78,44 +92,40 @@ pub(crate) fn worker(name: &str) -> WorkerId {
     name.parse().expect("the name is one")
 }
 
-/// A job that has not been submitted yet.
-pub(crate) fn job(priority: i32) -> NewJob {
+/// What never changes about a job that has not been submitted yet.
+pub(crate) fn job() -> NewJob {
     NewJob {
-        id: JobId::fresh(),
         client: "tests".to_owned(),
         blueprint: "one".to_owned(),
         hash: "0".repeat(64),
         input: "{}".to_owned(),
-        source: None,
-        priority,
+        ..NewJob::default()
     }
 }
 
 /// A step that queues a task.
-pub(crate) fn task_step(job: JobId, number: u32, priority: i32) -> StepWrite {
+pub(crate) fn task_step(number: u32) -> StepWrite {
     let task = TaskWrite {
-        id: TaskId { job, number },
+        number,
         skill: "s".parse().expect("the name is one"),
         queue: "s".to_owned(),
         params: "{}".to_owned(),
         timeout_ms: None,
         heartbeat_ms: None,
         attempt: 1,
-        priority,
     };
-    StepWrite { state: JobState::Pending, task: Some(task), ..end_step(JobState::Pending) }
+    StepWrite { wants: Wants::Task(task), ..step(JobState::Pending) }
 }
 
-/// A step without a task; a terminal state ends the job.
-pub(crate) fn end_step(state: JobState) -> StepWrite {
+/// A step that waits for nothing; a terminal state ends the job.
+pub(crate) fn step(state: JobState) -> StepWrite {
     StepWrite {
         state,
         execution: "{}".to_owned(),
         current: String::new(),
         entered: "[]".to_owned(),
         due_in_ms: None,
-        result: state.is_terminal().then(|| "{}".to_owned()),
-        error: None,
-        task: None,
+        end: state.is_terminal().then(|| End::Result("{}".to_owned())),
+        wants: Wants::Nothing,
     }
 }

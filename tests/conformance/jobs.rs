@@ -1,34 +1,36 @@
 //! Jobs: submitted once, moved one step at a time, never moved after their end.
 
-use relevo_shared::job::JobState;
+use relevo::store::{NewJob, Submission};
+use relevo_shared::{JobId, job::JobState};
 
-use crate::fixture::{Bench, end_step, job, task_step};
+use crate::fixture::{Bench, job, step, task_step};
 
 #[tokio::test]
 async fn a_job_submitted_twice_is_one_job() {
     let bench = Bench::new();
-    let job = job(0);
-    let step = task_step(job.id, 1, 0);
+    let id = JobId::fresh();
 
     // The first answer was lost on its way, so the orchestrator asks again.
-    bench.store.submit_job(&job, &step).await.unwrap();
-    bench.store.submit_job(&job, &step).await.unwrap();
+    for _ in 0..2 {
+        let submission = bench.store.submit_job(id, &job(), None, &task_step(1)).await.unwrap();
+        assert_eq!(submission, Submission::Stored);
+    }
 
     assert_eq!(bench.claim("w", 10).await.len(), 1);
-    assert_eq!(bench.field(job.id, "revision").await.as_deref(), Some("1"));
+    assert_eq!(bench.field(id, "revision").await.as_deref(), Some("1"));
 }
 
 #[tokio::test]
 async fn a_step_that_starts_from_an_old_revision_is_not_written() {
     let bench = Bench::new();
     let job = bench.submit(0).await;
-    assert!(bench.store.advance_job(job.id, 1, None, &task_step(job.id, 2, 0)).await.unwrap());
+    assert!(bench.advance(job, 1, &task_step(2)).await);
 
-    let written = bench.store.advance_job(job.id, 1, None, &end_step(JobState::Failed)).await.unwrap();
+    let written = bench.advance(job, 1, &step(JobState::Failed)).await;
 
     assert!(!written);
-    assert_eq!(bench.field(job.id, "state").await.as_deref(), Some("pending"));
-    assert_eq!(bench.field(job.id, "revision").await.as_deref(), Some("2"));
+    assert_eq!(bench.field(job, "state").await.as_deref(), Some("pending"));
+    assert_eq!(bench.field(job, "revision").await.as_deref(), Some("2"));
 }
 
 #[tokio::test]
@@ -36,14 +38,14 @@ async fn a_job_that_has_ended_stays_as_it_is() {
     for end in [JobState::Completed, JobState::Failed, JobState::Cancelled, JobState::Quarantined] {
         let bench = Bench::new();
         let job = bench.submit(0).await;
-        assert!(bench.store.advance_job(job.id, 1, None, &end_step(end)).await.unwrap());
+        assert!(bench.advance(job, 1, &step(end)).await);
 
         // Neither a step that knows the newest revision nor one of the past changes it.
         for revision in [1, 2] {
-            assert!(!bench.store.advance_job(job.id, revision, None, &task_step(job.id, 3, 0)).await.unwrap());
+            assert!(!bench.advance(job, revision, &task_step(3)).await);
         }
 
-        assert_eq!(bench.field(job.id, "state").await.as_deref(), Some(end.as_str()));
+        assert_eq!(bench.field(job, "state").await.as_deref(), Some(end.as_str()));
     }
 }
 
@@ -51,13 +53,39 @@ async fn a_job_that_has_ended_stays_as_it_is() {
 async fn a_job_whose_time_has_come_is_held_back_from_other_replicas() {
     let bench = Bench::new();
     let job = bench.submit(0).await;
-    let mut waits = end_step(JobState::Waiting);
+    let mut waits = step(JobState::Waiting);
     waits.due_in_ms = Some(0);
-    assert!(bench.store.advance_job(job.id, 1, None, &waits).await.unwrap());
+    assert!(bench.advance(job, 1, &waits).await);
 
     let first = bench.store.take_due(0, 10).await.unwrap();
     let second = bench.store.take_due(0, 10).await.unwrap();
 
-    assert_eq!(first, [job.id]);
+    assert_eq!(first, [job.into()]);
     assert_eq!(second, []);
+}
+
+#[tokio::test]
+async fn an_unfinished_job_is_the_only_one_with_its_key() {
+    let bench = Bench::new();
+    let unique = NewJob { unique: Some("key".to_owned()), ..job() };
+    let first = bench.submit_like(&unique).await;
+
+    let again = bench.store.submit_job(JobId::fresh(), &unique, None, &task_step(1)).await.unwrap();
+    assert!(bench.advance(first, 1, &step(JobState::Completed)).await);
+    let after = bench.store.submit_job(JobId::fresh(), &unique, None, &task_step(1)).await.unwrap();
+
+    assert_eq!(again, Submission::NotUnique(first));
+    assert_eq!(after, Submission::Stored);
+}
+
+#[tokio::test]
+async fn a_client_has_no_more_unfinished_jobs_than_it_may() {
+    let bench = Bench::new();
+    let submit = async || bench.store.submit_job(JobId::fresh(), &job(), Some(2), &task_step(1)).await.unwrap();
+    let first = bench.submit(0).await;
+
+    assert_eq!(submit().await, Submission::Stored);
+    assert_eq!(submit().await, Submission::TooMany);
+    assert!(bench.advance(first, 1, &step(JobState::Completed)).await);
+    assert_eq!(submit().await, Submission::Stored);
 }

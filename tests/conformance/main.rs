@@ -1,5 +1,6 @@
 //! The scripts of the store, one by one on a real Redis, with nothing above them: what each answers when the world has moved on.
 
+mod fans;
 mod fixture;
 mod jobs;
 mod tasks;

@@ -2,23 +2,23 @@
 
 use relevo::{
     domain::task::Outcome,
-    store::{Claim, Completion, LeaseAnswer},
+    store::{Claim, Completion, LeaseAnswer, NewJob, Renewed, Wants},
 };
 use relevo_shared::JobId;
 use rig::SOON;
 use serde_json::json;
 
-use crate::fixture::{Bench, worker};
+use crate::fixture::{Bench, job, worker};
 
 #[tokio::test]
 async fn higher_priority_goes_first_then_age() {
     let bench = Bench::new();
     let mut jobs = Vec::new();
     for priority in [0, 5, -3, 5] {
-        jobs.push(bench.submit(priority).await.id);
+        jobs.push(bench.submit(priority).await);
     }
 
-    let claimed: Vec<JobId> = bench.claim("w", 10).await.into_iter().map(|task| task.id.job).collect();
+    let claimed: Vec<JobId> = bench.claim("w", 10).await.into_iter().map(|task| task.id.job()).collect();
 
     assert_eq!(claimed, [jobs[1], jobs[3], jobs[0], jobs[2]]);
 }
@@ -78,9 +78,9 @@ async fn a_claim_that_was_confirmed_is_kept() {
     bench.submit(0).await;
     let task = bench.claim("alive", 1).await.remove(0);
 
-    let lost = bench.store.renew_leases(&worker("alive"), &[task.id]).await.unwrap();
+    let renewed = bench.store.renew_leases(&worker("alive"), &[task.id]).await.unwrap();
 
-    assert_eq!(lost, Vec::<String>::new());
+    assert_eq!(renewed, Renewed::default());
     // Well past the moment within which a claim must be confirmed.
     let until = std::time::Instant::now() + std::time::Duration::from_millis(200);
     while std::time::Instant::now() < until {
@@ -88,7 +88,7 @@ async fn a_claim_that_was_confirmed_is_kept() {
     }
     assert_eq!(bench.claim("other", 1).await.len(), 0);
     let stranger = bench.store.renew_leases(&worker("other"), &[task.id]).await.unwrap();
-    assert_eq!(stranger, [task.id.to_string()]);
+    assert_eq!(stranger.lost, [task.id.to_string()]);
 }
 
 /// Lets leases run out until there is something to claim.
@@ -111,26 +111,76 @@ async fn a_confirmed_lease_that_ends_is_the_workers_no_more() {
     let (worker, queues) = (worker("w"), ["s".to_owned()]);
     let brief = Claim { worker: &worker, queues: &queues, max: 1, lease_ms: 1 };
     let task = bench.store.claim_tasks(0, &brief).await.unwrap().tasks[0].id;
-    assert!(bench.store.renew_leases(&worker, &[task]).await.unwrap().is_empty(), "it is confirmed");
+    assert_eq!(bench.store.renew_leases(&worker, &[task]).await.unwrap(), Renewed::default(), "it is confirmed");
 
     let ended = bench.expire().await;
 
-    assert_eq!(ended, [job.id]);
-    assert_eq!(bench.store.renew_leases(&worker, &[task]).await.unwrap(), [task.to_string()]);
-    assert_eq!(bench.error_of(job.id).await, "States.HeartbeatTimeout");
+    assert_eq!(ended, [job.into()]);
+    assert_eq!(bench.store.renew_leases(&worker, &[task]).await.unwrap().lost, [task.to_string()]);
+    assert_eq!(bench.error_of(job).await, "States.HeartbeatTimeout");
 }
 
 #[tokio::test]
 async fn a_task_that_overstays_its_time_ends_with_a_timeout() {
     let bench = Bench::new();
-    let job = crate::fixture::job(0);
-    let mut step = crate::fixture::task_step(job.id, 1, 0);
-    step.task.as_mut().expect("it queues a task").timeout_ms = Some(1);
-    bench.store.submit_job(&job, &step).await.unwrap();
+    let job = JobId::fresh();
+    let mut step = crate::fixture::task_step(1);
+    let Wants::Task(task) = &mut step.wants else { panic!("it queues a task") };
+    task.timeout_ms = Some(1);
+    bench.store.submit_job(job, &crate::fixture::job(), None, &step).await.unwrap();
     assert_eq!(bench.claim("w", 1).await.len(), 1);
 
     let ended = bench.expire().await;
 
-    assert_eq!(ended, [job.id]);
-    assert_eq!(bench.error_of(job.id).await, "States.Timeout");
+    assert_eq!(ended, [job.into()]);
+    assert_eq!(bench.error_of(job).await, "States.Timeout");
+}
+
+#[tokio::test]
+async fn a_client_with_many_tasks_does_not_keep_another_waiting() {
+    let bench = Bench::new();
+    let of = |client: &str| NewJob { client: client.to_owned(), ..job() };
+    for _ in 0..30 {
+        bench.submit_like(&of("many")).await;
+    }
+    bench.claim("w", 5).await;
+    let mut few = Vec::new();
+    for _ in 0..3 {
+        few.push(bench.submit_like(&of("few")).await);
+    }
+
+    let next: Vec<JobId> = bench.claim("w", 7).await.into_iter().map(|task| task.id.job()).collect();
+
+    assert!(few.iter().all(|job| next.contains(job)), "three of the next seven are those of the other client");
+}
+
+#[tokio::test]
+async fn a_task_waits_for_a_slot_and_is_queued_when_one_is_free() {
+    let bench = Bench::new();
+    let limited = NewJob { slots: "key=1".to_owned(), ..job() };
+    let first = bench.submit_like(&limited).await;
+    let second = bench.submit_like(&limited).await;
+    let free = bench.submit(0).await;
+
+    let claimed = bench.claim("w", 10).await;
+    let jobs: Vec<JobId> = claimed.iter().map(|task| task.id.job()).collect();
+    assert_eq!(jobs, [first, free]);
+    assert!(bench.claim("w", 10).await.is_empty());
+    let outcome = Outcome::Succeeded { output: json!({}) };
+    bench.store.complete_task(claimed[0].id, &worker("w"), None, &outcome, "a").await.unwrap();
+
+    let after: Vec<JobId> = bench.claim("w", 10).await.iter().map(|task| task.id.job()).collect();
+    assert_eq!(after, [second]);
+}
+
+#[tokio::test]
+async fn a_task_that_nobody_comes_for_ends_in_time() {
+    let bench = Bench::new();
+    let job = bench.submit_like(&NewJob { dispatch_ms: Some(1), ..job() }).await;
+
+    let ended = bench.expire().await;
+
+    assert_eq!(ended, [job.into()]);
+    assert_eq!(bench.error_of(job).await, "Dispatch.Timeout");
+    assert!(bench.claim("w", 1).await.is_empty());
 }

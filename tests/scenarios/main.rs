@@ -1,12 +1,16 @@
 //! Stories over the whole system: real processes, a real Redis, real HTTP.
 
+mod api_docs;
 mod beto;
 mod cli;
 mod datasets;
 mod drain;
+mod endings;
+mod fans;
 mod files;
 mod frugal;
 mod jobs;
 mod leases;
+mod metrics;
 mod outages;
 mod refusals;

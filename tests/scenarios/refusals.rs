@@ -56,7 +56,7 @@ fn an_unknown_blueprint_is_not_found() {
 #[test]
 fn a_field_that_is_unknown_or_of_the_wrong_type_is_named() {
     let relevo = Relevo::dev();
-    let cases: [(Value, &str); 9] = [
+    let cases: [(Value, &str); 13] = [
         (json!({ "initial_data": { "seconds": 1 }, "inital_data": {} }), "inital_data"),
         (json!({ "initial_data": "seconds" }), "initial_data"),
         (json!({ "initial_data": { "seconds": "one" } }), "initial_data.seconds"),
@@ -64,7 +64,11 @@ fn a_field_that_is_unknown_or_of_the_wrong_type_is_named() {
         (json!({ "initial_data": { "seconds": 1, "minutes": 1 } }), "minutes"),
         (json!({ "initial_data": {} }), "seconds"),
         (json!({ "initial_data": { "seconds": 1 }, "dispatch_timeout": -5 }), "dispatch_timeout"),
-        (json!({ "initial_data": { "seconds": 1 }, "webhook_url": "https://example.org" }), "webhook_url"),
+        (json!({ "initial_data": { "seconds": 1 }, "result_timeout": 0 }), "result_timeout"),
+        (json!({ "initial_data": { "seconds": 1 }, "priority": 1001 }), "priority"),
+        (json!({ "initial_data": { "seconds": 1 }, "run_at": "tomorrow" }), "run_at"),
+        (json!({ "initial_data": { "seconds": 1 }, "unique_key": "" }), "unique_key"),
+        (json!({ "initial_data": { "seconds": 1 }, "concurrency_limit": 2 }), "concurrency_limit"),
         (json!([{ "seconds": 1 }]), "body"),
     ];
 

@@ -1,5 +1,6 @@
 //! The rules of the repository, as tests: a rule that nothing checks will rot.
 
+mod api;
 mod layers;
 mod papers;
 mod scripts;

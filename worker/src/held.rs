@@ -163,7 +163,7 @@ mod tests {
 
     fn task(lease_token: u64) -> Task {
         let job_id = JobId::fresh();
-        let task_id = TaskId { job: job_id, number: 1 };
+        let task_id = TaskId { branch: job_id.into(), number: 1 };
         let task = json!({
             "job_id": job_id, "task_id": task_id, "type": "s", "params": {}, "lease_token": lease_token,
         });

@@ -94,7 +94,7 @@ impl Delivery {
         error!(task = %outgoing.claim.task, bytes = outgoing.body.len(), reason, "the result was refused");
         let message = format!("the orchestrator refused the result of {} bytes: {reason}", outgoing.body.len());
         let failure = TaskResult {
-            job_id: outgoing.claim.task.job,
+            job_id: outgoing.claim.task.job(),
             task_id: outgoing.claim.task,
             worker_id: self.worker_id.clone(),
             status: "failure".to_owned(),
@@ -161,7 +161,7 @@ mod tests {
         let job_id = JobId::fresh();
         Outgoing::new(&TaskResult {
             job_id,
-            task_id: TaskId { job: job_id, number: 1 },
+            task_id: TaskId { branch: job_id.into(), number: 1 },
             worker_id: "w".parse().unwrap(),
             status: "success".to_owned(),
             data: Some(data.into()),

@@ -41,7 +41,7 @@ impl Bench {
     fn task(&self, params: &Value) -> Task {
         let job_id = JobId::fresh();
         let task = json!({
-            "job_id": job_id, "task_id": TaskId { job: job_id, number: 1 }, "type": "beto.preprocess", "params": params,
+            "job_id": job_id, "task_id": TaskId { branch: job_id.into(), number: 1 }, "type": "beto.preprocess", "params": params,
             "files_prefix": format!("s3://data/jobs/{job_id}/"),
         });
         serde_json::from_value(task).unwrap()

@@ -3,9 +3,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Subcommand;
-use relevo_shared::dataset::{DatasetSummary, DatasetView, TableRef};
+use relevo_shared::dataset::{DatasetList, DatasetView, TableRef};
 use reqwest::{Body, Method};
-use serde::Deserialize;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
@@ -46,11 +45,6 @@ pub(super) enum DatasetsCommand {
     },
 }
 
-#[derive(Deserialize)]
-struct Listing {
-    datasets: Vec<DatasetSummary>,
-}
-
 pub(super) async fn datasets(command: DatasetsCommand) -> Result<ExitCode, Failure> {
     match command {
         DatasetsCommand::Put { dataset, file, table, json, connection } => {
@@ -75,7 +69,7 @@ pub(super) async fn datasets(command: DatasetsCommand) -> Result<ExitCode, Failu
         }
         DatasetsCommand::List { connection } => {
             let client = ApiClient::new(&connection)?;
-            let listing: Listing = client.json(client.request(Method::GET, "/api/datasets")).await?;
+            let listing: DatasetList = client.json(client.request(Method::GET, "/api/datasets")).await?;
             for dataset in listing.datasets {
                 output::say(&format!("{}  {}  {}", dataset.updated_at, dataset.dataset_id, dataset.tables.join(", ")));
             }

@@ -31,6 +31,9 @@ pub(super) struct DevArguments {
     /// Folder of the blueprints.
     #[arg(long, default_value = "blueprints")]
     blueprints: PathBuf,
+    /// Offer POST /_public/debug/flush_db, which deletes every job.
+    #[arg(long)]
+    allow_flush: bool,
 }
 
 const BUCKET: &str = "relevo";
@@ -61,6 +64,7 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
         listen: listener.local_addr()?,
         redis_url: redis.url().to_owned(),
         blueprints: arguments.blueprints,
+        allow_flush: arguments.allow_flush,
         s3: Some(s3),
         clients: vec![ClientSettings { name: "dev".to_owned(), token_sha256: tokens::sha256_hex(&tokens.client) }],
         workers: vec![WorkerSettings { worker_id: None, token_sha256: tokens::sha256_hex(&tokens.worker) }],

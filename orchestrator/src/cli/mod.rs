@@ -43,6 +43,8 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Print the OpenAPI document of the service.
+    Openapi,
     /// Create a job.
     Submit(submit::SubmitArguments),
     /// Follow a job until it ends.
@@ -64,6 +66,10 @@ pub fn main() -> ExitCode {
     log_to_stderr();
     let result = match arguments.command {
         Command::Validate { files } => return validate::validate(&files),
+        Command::Openapi => {
+            output::say(crate::http::document().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Serve { config, flags } => {
             Settings::load(config, &flags).map_err(Failure::from).and_then(|settings| block_on(serve::serve(settings)))
         }

@@ -57,17 +57,20 @@ impl Service {
             Err(error @ StoreError::Away(_)) => warn!(%error, "redis is not there yet"),
             other => other?,
         }
+        let grace = Duration::from_secs(settings.cancel_grace_seconds.into());
         let stopping = CancellationToken::new();
         let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
         let metrics = Arc::new(Metrics::new());
+        metrics.include(store.calls());
         let app = App {
-            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics))),
+            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
             tokens: Arc::new(Tokens::new(settings)),
             metrics,
+            may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
         };
         Ok(Self { app, stopping })

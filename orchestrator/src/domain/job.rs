@@ -5,12 +5,13 @@
 
 use relevo_shared::job::JobState;
 
-use super::blueprint::Next;
+use super::blueprint::{Next, Resource, TaskOrder};
 
 /// The state of a job whose blueprint goes on like this. `begun` says whether it has taken a step before.
 #[must_use]
 pub const fn state_for(next: &Next, begun: bool) -> JobState {
     match next {
+        Next::Task(TaskOrder { resource: Resource::Approval(_), .. }) => JobState::Waiting,
         Next::Task(_) | Next::Fan(_) if begun => JobState::Running,
         Next::Task(_) | Next::Fan(_) => JobState::Pending,
         Next::Wait { .. } => JobState::Waiting,

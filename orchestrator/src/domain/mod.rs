@@ -7,4 +7,5 @@ pub mod job;
 pub mod placement;
 pub mod progress;
 pub mod retry;
+pub mod signature;
 pub mod task;

@@ -1,5 +1,7 @@
 //! How long to wait before the next attempt, and what a failure means where a blueprint says nothing about it.
 
+use super::task::{DISPATCH_TIMEOUT, REJECTED};
+
 /// Times a task is run again when its state has neither `Retry` nor `Catch`.
 pub const DEFAULT_RETRIES: u32 = 3;
 
@@ -72,7 +74,7 @@ pub fn by_default(error: &str, retries: Option<u32>, random: f64) -> Verdict {
             Some(done) if done < DEFAULT_RETRIES => Verdict::RetryIn(DEFAULT_BACKOFF.delay_ms(done, random)),
             _ => Verdict::Quarantine,
         },
-        "Worker.InvalidInput" => Verdict::Fail,
+        "Worker.InvalidInput" | DISPATCH_TIMEOUT | REJECTED => Verdict::Fail,
         "States.Timeout" | "States.TaskFailed" => Verdict::Quarantine,
         // The machine itself could not go on.
         _ if error.starts_with("States.") => Verdict::Fail,

@@ -4,6 +4,16 @@ use relevo_shared::{problem::Detail, worker::TaskResult};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The error of a task that no worker took in time.
+pub const DISPATCH_TIMEOUT: &str = "Dispatch.Timeout";
+
+/// The error of an approval that was refused.
+pub const REJECTED: &str = "Approval.Rejected";
+/// The error of a child job that did not complete.
+pub const CHILD_FAILED: &str = "Child.Failed";
+/// The error of what took too long.
+pub const TIMEOUT: &str = "States.Timeout";
+
 /// How a task ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,7 +97,7 @@ mod tests {
         let job_id = relevo_shared::JobId::fresh();
         TaskResult {
             job_id,
-            task_id: relevo_shared::TaskId { job: job_id, number: 1 },
+            task_id: relevo_shared::TaskId { branch: job_id.into(), number: 1 },
             worker_id: "w".parse().unwrap(),
             status: status.to_owned(),
             data: None,

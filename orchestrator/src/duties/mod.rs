@@ -1,6 +1,6 @@
 //! What every replica does in the background. Each duty is safe to run twice and in many replicas at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
@@ -40,17 +40,28 @@ async fn look_after(store: &Store, engine: &Engine) -> Result<()> {
             let taken = store.take_due(partition, BATCH).await?;
             let full = taken.len() == BATCH;
             due.extend(taken);
-            stream::iter(due.drain(..))
-                .for_each_concurrent(WIDTH, |job| async move {
-                    if let Err(error) = engine.look_at(job).await {
-                        warn!(%job, %error, "a job could not be moved; it is looked at again soon");
-                    }
-                })
-                .await;
+            each(due.drain(..), |branch| engine.look_at(branch)).await;
             if !full {
                 break;
             }
         }
+        each(store.take_overdue(partition, BATCH).await?, |job| engine.end_overdue(job)).await;
+        each(store.take_sweeps(partition, BATCH).await?, |fan| engine.sweep(fan)).await;
     }
     Ok(())
+}
+
+/// Does the same for many, some at a time. What fails is tried again soon, because it stays on its list.
+async fn each<T: Display + Copy, F: Future<Output = Result<()>>>(
+    entries: impl IntoIterator<Item = T>,
+    act: impl Fn(T) -> F,
+) {
+    let act = &act;
+    stream::iter(entries)
+        .for_each_concurrent(WIDTH, |entry| async move {
+            if let Err(error) = act(entry).await {
+                warn!(%entry, %error, "a duty is left to a later look");
+            }
+        })
+        .await;
 }

@@ -2,48 +2,221 @@
 
 use std::sync::Arc;
 
-use relevo_shared::{JobId, dataset::TableRef, job::CreateJob, problem::Detail};
+use relevo_shared::{BranchId, JobId, dataset::TableRef, job::CreateJob, problem::Detail};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
-use super::{Engine, step::OwnedFacts};
-use crate::{
-    domain::blueprint::{self, Blueprint},
-    error::{Error, Result},
-    store::NewJob,
-    time::now_ms,
+use super::{
+    Engine,
+    facts::{KnownJob, OwnedFacts},
+    follow::Follow,
 };
+use crate::{
+    domain::{
+        blueprint::{self, Blueprint, Event},
+        task::CHILD_FAILED,
+    },
+    error::{Error, Result},
+    store::{JobFacts, NewJob, Standing, StepWrite, Submission, Wants},
+    time::{from_rfc3339, now_ms},
+};
+
+/// Seconds that a timeout of a job may have: up to a year.
+const TIMEOUTS: std::ops::RangeInclusive<u32> = 1..=31_622_400;
+/// Milliseconds that a job may be put off: a year.
+const LATEST_START_MS: i64 = 31_622_400_000;
+const PRIORITIES: std::ops::RangeInclusive<i32> = -1000..=1000;
+/// Bytes of a key that a client chooses.
+const LONGEST_KEY: usize = 256;
+/// Jobs that may be each other's children, one within the other: a blueprint that starts itself ends here.
+const DEEPEST: u32 = 16;
+
+/// Who creates a job, and what goes with that.
+#[derive(Debug, Clone, Default)]
+pub struct Creation {
+    /// The client that it will belong to.
+    pub client: String,
+    /// Its id, where the caller has made one so that a repeated call creates nothing new.
+    pub id: Option<JobId>,
+    /// How many unfinished jobs the client may have.
+    pub open_limit: Option<u64>,
+    /// How many tasks of the client may run at once.
+    pub task_limit: Option<u32>,
+    /// W3C trace context of the request.
+    pub trace: Option<String>,
+}
+
+/// A job that was created, or one like it that was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// The job.
+    pub id: JobId,
+    /// Whether it is an older one with the same `unique_key`.
+    pub existing: bool,
+}
 
 impl Engine {
     /// Accepts a job for the blueprint at this endpoint.
     ///
     /// # Errors
-    /// When there is no such blueprint, the input does not fit it, its dataset is unknown, or Redis is away.
-    pub async fn create_job(&self, client: &str, endpoint: &str, request: CreateJob) -> Result<JobId> {
+    /// When there is no such blueprint, the input does not fit it, its dataset is unknown, the client has too many jobs, or
+    /// Redis is away.
+    pub async fn create_job(
+        self: &Arc<Self>,
+        creation: &Creation,
+        endpoint: &str,
+        request: CreateJob,
+    ) -> Result<Created> {
         let blueprint = self.catalogue.at(endpoint)?;
-        refuse_what_is_not_offered(&request)?;
+        let start_in = check(&request)?;
         let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
         let source = self.pin_source(&blueprint, input.as_object()).await?;
-        self.catalogue.pin(&self.store, &blueprint).await?;
-
-        let id = JobId::fresh();
-        let now = now_ms();
-        let source_text = source.as_ref().map(Value::to_string);
-        let input_text = input.to_string();
-        let facts = OwnedFacts::new(id, input, source, now, now);
-        let step = blueprint::start(&blueprint, &facts.borrow());
-        let write = self.write_of(id, 0, 0, false, &step).await?;
+        let client = &creation.client;
+        // Jobs that must meet lie in one partition.
+        let unique = request.unique_key.as_deref().map(|key| key_of("unique", client, key));
+        let fresh = || unique.as_deref().map_or_else(JobId::fresh, |key| JobId::fresh_for(seed(key)));
+        let mut slots = Vec::new();
+        if let Some(limit) = creation.task_limit {
+            slots.push(format!("{}={limit}", client_slot(client)));
+        }
+        if let Some(key) = &request.concurrency_key {
+            slots.push(format!("{}={}", key_of("slot", client, key), request.concurrency_limit.unwrap_or(1)));
+        }
+        let ms = |seconds: u32| u64::from(seconds) * 1000;
         let job = NewJob {
-            id,
-            client: client.to_owned(),
-            blueprint: blueprint.name.clone(),
-            hash: blueprint.hash().to_owned(),
-            input: input_text,
-            source: source_text,
-            priority: 0,
+            client: client.clone(),
+            input: input.to_string(),
+            source: source.as_ref().map(Value::to_string),
+            priority: request.priority.unwrap_or(0),
+            webhook_url: request.webhook_url,
+            dispatch_ms: request.dispatch_timeout.map(ms),
+            result_ms: [request.result_timeout, blueprint.timeout_seconds()].into_iter().flatten().min().map(ms),
+            slots: slots.join(" "),
+            trace: creation.trace.clone(),
+            ..self.new_job(&blueprint)
         };
-        self.store.submit_job(&job, &write).await?;
-        self.metrics.job_created(&blueprint.name);
-        Ok(id)
+        let id = creation.id.unwrap_or_else(fresh);
+        let job = NewJob { unique, ..job };
+        match self.submit(id, job, &blueprint, start_in, creation.open_limit).await? {
+            Submission::Stored => Ok(Created { id, existing: false }),
+            Submission::NotUnique(id) => Ok(Created { id, existing: true }),
+            Submission::TooMany => {
+                let limit = creation.open_limit.unwrap_or_default();
+                Err(Error::QuotaExceeded(format!("the client has {limit} unfinished jobs, as many as its plan allows")))
+            }
+        }
+    }
+
+    fn new_job(&self, blueprint: &Blueprint) -> NewJob {
+        NewJob { blueprint: blueprint.name.clone(), hash: blueprint.hash().to_owned(), ..NewJob::default() }
+    }
+
+    /// Stores a job with its first step, or with the instant of that when it starts later.
+    async fn submit(
+        self: &Arc<Self>,
+        id: JobId,
+        job: NewJob,
+        blueprint: &Arc<Blueprint>,
+        start_in: Option<u64>,
+        open_limit: Option<u64>,
+    ) -> Result<Submission> {
+        let (submission, follow) = self.submit_with_follow(id, job, blueprint, start_in, open_limit).await?;
+        self.follow_in_background(follow);
+        Ok(submission)
+    }
+
+    async fn submit_with_follow(
+        &self,
+        id: JobId,
+        job: NewJob,
+        blueprint: &Arc<Blueprint>,
+        start_in: Option<u64>,
+        open_limit: Option<u64>,
+    ) -> Result<(Submission, Vec<Follow>)> {
+        self.catalogue.pin(&self.store, blueprint).await?;
+        let step = match start_in {
+            Some(ms) => StepWrite::put_off(ms),
+            None => self.first_step(id, &job, blueprint).await?,
+        };
+        let submission = self.store.submit_job(id, &job, open_limit, &step).await?;
+        let mut follow = Vec::new();
+        if submission == Submission::Stored {
+            self.metrics.job_created(&job.blueprint);
+            if step.end.is_some() {
+                self.metrics.job_ended(step.state, 0);
+            }
+            match step.wants {
+                Wants::Fan(fan) => follow.push(Follow::Open(crate::store::FanId { job: id, number: fan.number })),
+                Wants::Child { id: child, .. } => follow.push(Follow::Submit(BranchId::from(id), child)),
+                _ => {}
+            }
+        }
+        Ok((submission, follow))
+    }
+
+    async fn first_step(&self, id: JobId, job: &NewJob, blueprint: &Arc<Blueprint>) -> Result<StepWrite> {
+        let now = now_ms();
+        let facts = JobFacts {
+            state: relevo_shared::job::JobState::Pending,
+            hash: job.hash.clone(),
+            input: job.input.clone(),
+            source: job.source.clone(),
+            created_at: now,
+            client: job.client.clone(),
+            priority: job.priority,
+            cancelling: false,
+            slots: job.slots.clone(),
+            trace: job.trace.clone(),
+            depth: job.depth,
+        };
+        let standing = Standing::before(now);
+        let facts = OwnedFacts::new(Arc::new(KnownJob::read(id, facts)?), None, now);
+        let step = blueprint::start(blueprint, &facts.borrow());
+        self.write_of(BranchId::from(id), &standing, blueprint, step, &facts).await
+    }
+
+    /// Whether a job of this blueprint can be made with this input; else what the blueprint that asks for it hears.
+    pub(super) fn check_child(&self, name: &str, params: &Value, parent: &JobFacts) -> Result<(), Event> {
+        let failed = |error: &str, cause: String, details: Vec<Detail>| {
+            Err(Event::TaskFailed { error: error.to_owned(), cause, details })
+        };
+        let Some(blueprint) = self.catalogue.named(name) else {
+            return failed(CHILD_FAILED, format!("there is no blueprint `{name}`"), Vec::new());
+        };
+        if parent.depth >= DEEPEST {
+            return failed(CHILD_FAILED, format!("{DEEPEST} jobs are each other's children already"), Vec::new());
+        }
+        match blueprint.fill(params.as_object().cloned().unwrap_or_default()) {
+            Ok(_) => Ok(()),
+            Err(details) => failed("Worker.InvalidInput", format!("blueprint `{name}` refuses the input"), details),
+        }
+    }
+
+    /// Submits the job that a branch waits for, as the branch has it written down.
+    pub(super) async fn submit_child(&self, branch: BranchId, child: JobId) -> Result<Vec<Follow>> {
+        let fields = self.store.read_branch(branch).await?;
+        let Some(parent) = self.store.job_facts(branch.job).await? else { return Ok(Vec::new()) };
+        let name = fields.get("skill").cloned().unwrap_or_default();
+        let params: Map<String, Value> =
+            fields.get("params").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let broken = |what: String| Error::Broken(branch.job, what);
+        let blueprint = self.catalogue.named(&name).ok_or_else(|| broken(format!("blueprint `{name}` is gone")))?;
+        let input = blueprint.fill(params).map_err(|_| broken(format!("blueprint `{name}` has changed")))?;
+        let source = self.pin_source(&blueprint, input.as_object()).await?;
+        let job = NewJob {
+            client: parent.client,
+            input: input.to_string(),
+            source: source.as_ref().map(Value::to_string),
+            priority: parent.priority,
+            result_ms: blueprint.timeout_seconds().map(|seconds| u64::from(seconds) * 1000),
+            slots: parent.slots,
+            trace: parent.trace,
+            parent: Some(branch),
+            depth: parent.depth + 1,
+            ..self.new_job(&blueprint)
+        };
+        let (_, follow) = Box::pin(self.submit_with_follow(child, job, &blueprint, None, None)).await?;
+        Ok(follow)
     }
 
     /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.
@@ -93,17 +266,54 @@ fn check_columns(blueprint: &Blueprint, input: Option<&Map<String, Value>>, tabl
     Ok(())
 }
 
-/// Refuses members that would be stored and then not acted on: a client that relies on one must hear of it.
-fn refuse_what_is_not_offered(request: &CreateJob) -> Result<()> {
-    let given = [
-        ("webhook_url", request.webhook_url.is_some()),
-        ("dispatch_timeout", request.dispatch_timeout.is_some()),
-        ("result_timeout", request.result_timeout.is_some()),
-    ];
-    let refused = given.into_iter().filter(|(_, given)| *given);
-    let details: Vec<Detail> =
-        refused.map(|(name, _)| Detail::new(name, "is not offered by this release; leave it out")).collect();
-    if details.is_empty() { Ok(()) } else { Err(Error::invalid_fields(details)) }
+/// Checks what a client asks for beside its input. Answers in how many milliseconds the job is to start, when it is put off.
+fn check(request: &CreateJob) -> Result<Option<u64>> {
+    let mut details = Vec::new();
+    let mut refuse = |name: &str, reason: String| details.push(Detail::new(name, reason));
+    for (name, seconds) in [("dispatch_timeout", request.dispatch_timeout), ("result_timeout", request.result_timeout)]
+    {
+        if seconds.is_some_and(|seconds| !TIMEOUTS.contains(&seconds)) {
+            refuse(name, format!("must be {} to {} seconds", TIMEOUTS.start(), TIMEOUTS.end()));
+        }
+    }
+    if request.priority.is_some_and(|priority| !PRIORITIES.contains(&priority)) {
+        refuse("priority", format!("must be {} to {}", PRIORITIES.start(), PRIORITIES.end()));
+    }
+    for (name, key) in [("unique_key", &request.unique_key), ("concurrency_key", &request.concurrency_key)] {
+        if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > LONGEST_KEY) {
+            refuse(name, format!("must be 1 to {LONGEST_KEY} bytes"));
+        }
+    }
+    match (request.concurrency_limit, &request.concurrency_key) {
+        (Some(0), _) => refuse("concurrency_limit", "must be 1 or more".to_owned()),
+        (Some(_), None) => refuse("concurrency_limit", "needs a `concurrency_key`".to_owned()),
+        _ => {}
+    }
+    let start_in = request.run_at.as_deref().and_then(|text| match from_rfc3339(text).map(|at| at - now_ms()) {
+        Some(..=0) => None,
+        Some(ms @ 1..=LATEST_START_MS) => Some(ms.unsigned_abs()),
+        _ => {
+            refuse("run_at", "must be an RFC 3339 instant at most a year ahead".to_owned());
+            None
+        }
+    });
+    if details.is_empty() { Ok(start_in) } else { Err(Error::invalid_fields(details)) }
+}
+
+/// The name under which what a client calls `key` is kept: two clients never share one.
+fn key_of(kind: &str, client: &str, key: &str) -> String {
+    hex::encode(&Sha256::digest(format!("{kind}\0{client}\0{key}"))[..12])
+}
+
+/// The slot of which every task of a client with a limit needs a share.
+fn client_slot(client: &str) -> String {
+    key_of("slots", client, "")
+}
+
+/// Jobs with the same key lie in the same partition.
+fn seed(key: &str) -> u16 {
+    let hash = Sha256::digest(key);
+    u16::from_be_bytes([hash[0], hash[1]])
 }
 
 /// The properties of an input schema that name columns of its table: those of `"format": "column"`, or lists of such.

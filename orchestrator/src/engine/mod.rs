@@ -1,31 +1,38 @@
 //! Moves jobs: asks the domain what comes next and has the store write it. The only place where the two meet.
+//!
+//! A job is a tree of branches: its own, and those of the fan-outs that it is in. Each moves by itself, one step at a time.
 
+mod approvals;
 mod create;
+mod ending;
+mod facts;
+mod follow;
 mod step;
 
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use relevo_shared::{
-    JobId, TaskId,
-    job::{JobError, JobState},
-    worker::TaskResult,
-};
+use relevo_shared::{BranchId, worker::TaskResult};
 use sha2::{Digest, Sha256};
-use tracing::{debug, warn};
+use tracing::warn;
+
+pub use create::{Created, Creation};
+pub use ending::Cancelled;
 
 use crate::{
     catalogue::Catalogue,
     domain::{
-        blueprint::{self, Event},
+        blueprint::Event,
         task::{self, Outcome, Verdict},
     },
     error::{Error, Result},
     metrics::Metrics,
-    store::{Completion, LeaseAnswer, LoadedJob, Standing, StepWrite, Store},
+    store::{Completion, LeaseAnswer, Standing, Store},
 };
+use facts::FactsAtHand;
 
 /// Moves jobs; one per replica.
 #[derive(Debug)]
@@ -33,8 +40,11 @@ pub struct Engine {
     store: Store,
     catalogue: Arc<Catalogue>,
     metrics: Arc<Metrics>,
+    /// How long workers have to stop when a job is cancelled.
+    grace: Duration,
     /// Queues whose requirements Redis has been told of.
     noted: Mutex<HashSet<String>>,
+    at_hand: FactsAtHand,
 }
 
 /// What became of a result.
@@ -48,36 +58,44 @@ pub enum Accepted {
     Duplicate,
 }
 
+/// What a branch does next.
+#[derive(Debug)]
+enum Move {
+    /// It begins.
+    Begin,
+    /// It goes on from the state that failed.
+    Again,
+    /// Something has happened to what it waited for.
+    Go(Event),
+}
+
 impl Engine {
     /// An engine over this store and these blueprints.
     #[must_use]
-    pub fn new(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>) -> Self {
-        Self { store, catalogue, metrics, noted: Mutex::default() }
+    pub fn new(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>, grace: Duration) -> Self {
+        Self { store, catalogue, metrics, grace, noted: Mutex::default(), at_hand: FactsAtHand::default() }
     }
 
-    /// Takes a worker's result and moves the job on.
+    /// Takes a worker's result and moves its branch on.
     ///
     /// # Errors
     /// [`Error::LeaseLost`] when the worker does not hold the task, [`Error::Invalid`] when task and job do not belong
     /// together, or when Redis is away.
-    pub async fn finish_task(&self, result: TaskResult) -> Result<Accepted> {
+    pub async fn finish_task(self: &Arc<Self>, result: TaskResult) -> Result<Accepted> {
         let (id, worker, token) = (result.task_id, result.worker_id.clone(), result.lease_token);
-        if id.job != result.job_id {
-            return Err(Error::invalid("job_id", format!("must be {}, the job of task {id}", id.job)));
+        if id.job() != result.job_id {
+            return Err(Error::invalid("job_id", format!("must be {}, the job of task {id}", id.job())));
         }
         let digest = digest(&result);
         match task::verdict(result) {
             Verdict::Released => match self.store.release_task(id, &worker, token).await? {
                 LeaseAnswer::Accepted => Ok(Accepted::Released),
-                LeaseAnswer::LeaseLost | LeaseAnswer::Missing => Err(Error::LeaseLost(id.to_string())),
+                _ => Err(Error::LeaseLost(id.to_string())),
             },
             Verdict::Ended(outcome) => match self.store.complete_task(id, &worker, token, &outcome, &digest).await? {
-                Completion::Accepted { standing, run_ms } => {
-                    self.metrics.task_ended(&outcome, run_ms);
-                    if let Err(error) = self.take_step(id.job, &standing, Some(id), event(outcome)).await {
-                        // The result is safe in Redis; a duty takes the step when this replica cannot.
-                        warn!(job = %id.job, %error, "the next step is left to a later look");
-                    }
+                Completion::Accepted { standing, skill, run_ms } => {
+                    self.metrics.task_ended(&skill, &outcome, run_ms);
+                    self.go_on(id.branch, &standing, event(outcome)).await;
                     Ok(Accepted::Result)
                 }
                 Completion::Duplicate => Ok(Accepted::Duplicate),
@@ -86,65 +104,12 @@ impl Engine {
         }
     }
 
-    /// Looks at a job whose time has come, and moves it on when what it waits for has happened.
-    ///
-    /// # Errors
-    /// When Redis is away, or the job cannot go on.
-    pub async fn look_at(&self, id: JobId) -> Result<()> {
-        let Some(LoadedJob { standing, finished, wait_until }) = self.store.load_job(id).await? else {
-            return Ok(());
-        };
-        let (task, event) = match finished {
-            Some(finished) => (Some(finished.task), event(finished.outcome)),
-            None if wait_until.is_some_and(|at| at <= standing.now) => (None, Event::TimerFired),
-            None => return Ok(()),
-        };
-        match self.take_step(id, &standing, task, event).await {
-            Err(Error::Broken(_, reason)) => self.quarantine(id, &standing, task, reason).await,
-            other => other,
+    /// Takes the step after the end of a task. The result is safe in Redis; a duty takes the step when this replica cannot.
+    async fn go_on(self: &Arc<Self>, branch: BranchId, standing: &Standing, event: Event) {
+        match self.take_step(branch, standing, Move::Go(event)).await {
+            Ok(follow) => self.follow_in_background(follow),
+            Err(error) => warn!(job = %branch.job, %branch, %error, "the next step is left to a later look"),
         }
-    }
-
-    /// Puts a job aside that cannot be read: looking at it again would not mend it.
-    async fn quarantine(&self, id: JobId, standing: &Standing, task: Option<TaskId>, reason: String) -> Result<()> {
-        warn!(job = %id, reason, "job put aside: it cannot be read");
-        let error = JobError { code: "States.Runtime".to_owned(), message: reason, state: None, details: Vec::new() };
-        let write = StepWrite {
-            state: JobState::Quarantined,
-            execution: standing.execution.clone(),
-            current: String::new(),
-            entered: "[]".to_owned(),
-            due_in_ms: None,
-            result: None,
-            error: Some(serde_json::to_string(&error).expect("an error has string keys only")),
-            task: None,
-        };
-        self.store.advance_job(id, standing.revision, task, &write).await?;
-        Ok(())
-    }
-
-    /// Decides the next step of a job and writes it.
-    async fn take_step(&self, id: JobId, standing: &Standing, finished: Option<TaskId>, event: Event) -> Result<()> {
-        let Some(blueprint) = self.catalogue.pinned(&self.store, &standing.hash).await? else {
-            return Err(Error::Broken(id, format!("its blueprint {} is gone or cannot be read", standing.hash)));
-        };
-        let execution = serde_json::from_str(&standing.execution)
-            .map_err(|error| Error::Broken(id, format!("execution: {error}")))?;
-        let facts = step::OwnedFacts::read(id, standing)?;
-        let step = blueprint::resume(&blueprint, execution, event, &facts.borrow());
-        let write = self.write_of(id, standing.revision, standing.priority, true, &step).await?;
-        let state = write.state;
-        let written = self.store.advance_job(id, standing.revision, finished, &write).await?;
-        if written && state.is_terminal() {
-            self.metrics.job_ended(state, standing.now - standing.created_at);
-            // Thousands complete in a second; those that need a look are told of.
-            if state == JobState::Completed {
-                debug!(job = %id, client = %standing.client, blueprint = %blueprint.name, "job completed");
-            } else {
-                warn!(job = %id, client = %standing.client, blueprint = %blueprint.name, state = state.as_str(), "job ended");
-            }
-        }
-        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Json<T>(pub(super) T);
 
-/// A JSON body, or none.
+/// A JSON body; none, or `null`, is `None`.
 #[derive(Debug)]
 pub(super) struct MaybeJson<T>(pub(super) Option<T>);
 
@@ -36,7 +36,7 @@ impl<T: DeserializeOwned> FromRequest<App> for MaybeJson<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let body = read(request, app).await?;
-        Ok(Self(if body.is_empty() { None } else { Some(parse(&body)?) }))
+        Ok(Self(if body.is_empty() { None } else { parse(&body)? }))
     }
 }
 

@@ -7,10 +7,9 @@ use axum::{
     http::{HeaderMap, header},
 };
 use futures_util::StreamExt;
-use relevo_shared::dataset::{CommitView, DatasetSummary, DatasetView, TableRef};
-use serde_json::{Value, json};
+use relevo_shared::dataset::{CommitView, DatasetList, DatasetSummary, DatasetView, TableRef};
 
-use super::{App, auth::Client, body, files::limited};
+use super::{App, auth::Client, body, files::limited, openapi};
 use crate::{
     error::{Error, Result},
     intake::{self, NewTable},
@@ -21,7 +20,32 @@ use crate::{
 /// Datasets in one answer.
 const MOST: usize = 1000;
 
-/// `PUT /api/datasets/{dataset_id}/tables/{table_key}`.
+/// Stores a table as the newest commit of a dataset.
+///
+/// The same bytes again give the commit that they gave before. Without a media type the format is told from the bytes.
+#[utoipa::path(
+    put,
+    path = "/api/datasets/{dataset_id}/tables/{table_key}",
+    tag = "datasets",
+    operation_id = "put_table",
+    params(
+        ("dataset_id" = String, Path, description = "The dataset, made when it is new.",
+            pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$", example = "comments"),
+        ("table_key" = String, Path, description = "The table within it.",
+            pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$", example = "primary"),
+    ),
+    request_body(description = "The table.", content(
+        (String = "text/csv", example = "id,comment\n1,muy claro\n"),
+        (String = "application/x-ndjson"),
+        (inline(openapi::Bytes) = "application/vnd.apache.parquet"),
+    )),
+    responses(
+        (status = 200, description = "The table at its new commit.", body = TableRef),
+        openapi::TooLarge,
+        openapi::BadQuery,
+        openapi::NoStorage,
+    )
+)]
 pub(super) async fn put_table(
     State(app): State<App>,
     _client: Client,
@@ -38,8 +62,15 @@ pub(super) async fn put_table(
     intake::take_table(&app.store, blobs, new, body).await.map(Json)
 }
 
-/// `GET /api/datasets`: the newest first.
-pub(super) async fn list(State(app): State<App>, _client: Client) -> Result<Json<Value>> {
+/// Lists the datasets, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/datasets",
+    tag = "datasets",
+    operation_id = "list_datasets",
+    responses((status = 200, description = "At most a thousand.", body = DatasetList))
+)]
+pub(super) async fn list(State(app): State<App>, _client: Client) -> Result<Json<DatasetList>> {
     let mut datasets = Vec::new();
     for (id, updated, mut tables) in app.store.datasets(MOST).await? {
         tables.sort_unstable();
@@ -47,10 +78,18 @@ pub(super) async fn list(State(app): State<App>, _client: Client) -> Result<Json
         let updated_at = rfc3339(updated as i64);
         datasets.push(DatasetSummary { dataset_id: id, tables, updated_at });
     }
-    Ok(Json(json!({"datasets": datasets, "total": datasets.len()})))
+    Ok(Json(DatasetList { total: datasets.len(), datasets }))
 }
 
-/// `GET /api/datasets/{dataset_id}`.
+/// Describes a dataset: its tables, and every commit of each.
+#[utoipa::path(
+    get,
+    path = "/api/datasets/{dataset_id}",
+    tag = "datasets",
+    operation_id = "get_dataset",
+    params(("dataset_id" = String, Path, description = "The dataset.", example = "comments")),
+    responses((status = 200, description = "The dataset.", body = DatasetView), openapi::NotFound)
+)]
 pub(super) async fn show(
     State(app): State<App>,
     _client: Client,

@@ -10,10 +10,14 @@ use axum::{
     response::IntoResponse,
 };
 use futures_util::{StreamExt, TryStreamExt, future};
+use relevo_shared::{
+    JobId,
+    file::{UploadLink, Uploaded},
+};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::IntoParams;
 
-use super::{App, auth::Client, body, jobs::own_job};
+use super::{App, auth::Client, body, jobs::own_job, openapi};
 use crate::{
     blobs::LONGEST_LINK,
     error::{Error, Result},
@@ -22,29 +26,47 @@ use crate::{
 const DEFAULT_LINK: Duration = Duration::from_secs(3600);
 
 /// Where the files of a job are kept.
-pub(super) fn files_key(job: relevo_shared::JobId) -> String {
+pub(super) fn files_key(job: JobId) -> String {
     format!("jobs/{job}/")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct LinkQuery {
+    /// Name of the file that will be sent.
+    #[param(value_type = String, required, min_length = 1, max_length = 255)]
     filename: Option<String>,
+    /// Seconds for which the link works; 3600 when absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 604_800)]
     expires_in: Option<String>,
 }
 
-/// `GET /api/v1/jobs/{job_id}/files/upload`.
+/// Gives a link that takes one file, straight to S3.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{job_id}/files/upload",
+    tag = "files",
+    operation_id = "link_to_upload",
+    params(("job_id" = JobId, Path, description = "The job."), LinkQuery),
+    responses(
+        (status = 200, description = "The link.", body = UploadLink),
+        openapi::NotFound,
+        openapi::BadQuery,
+        openapi::NoStorage,
+    )
+)]
 pub(super) async fn link_to_upload(
     State(app): State<App>,
     client: Client,
     body::Path(id): body::Path<String>,
     body::Query(query): body::Query<LinkQuery>,
-) -> Result<Json<Value>> {
+) -> Result<Json<UploadLink>> {
     let filename = query.filename.ok_or_else(|| Error::invalid("filename", "is required: the name of the file"))?;
     let lasts = link_duration(query.expires_in.as_deref())?;
     let blobs = app.blobs()?;
     let job = own_job(&app, &client, &id).await?;
     let url = blobs.link_to_write(&key(job, &filename)?, lasts).await?;
-    Ok(Json(json!({"url": url, "expires_in": lasts.as_secs(), "method": "PUT"})))
+    Ok(Json(UploadLink { url, expires_in: lasts.as_secs(), method: "PUT".to_owned() }))
 }
 
 fn link_duration(text: Option<&str>) -> Result<Duration> {
@@ -55,19 +77,37 @@ fn link_duration(text: Option<&str>) -> Result<Duration> {
     })
 }
 
-/// `PUT /api/v1/jobs/{job_id}/files/content/{filename}`.
+/// Stores a file, streamed through this service.
+#[utoipa::path(
+    put,
+    path = "/api/v1/jobs/{job_id}/files/content/{filename}",
+    tag = "files",
+    operation_id = "upload_file",
+    params(
+        ("job_id" = JobId, Path, description = "The job."),
+        ("filename" = String, Path, description = "A plain name, no path.", example = "notes.txt"),
+    ),
+    request_body(content = inline(openapi::Bytes), description = "The bytes of the file.", content_type = "application/octet-stream"),
+    responses(
+        (status = 200, description = "The file is in S3.", body = Uploaded),
+        openapi::NotFound,
+        openapi::TooLarge,
+        openapi::BadQuery,
+        openapi::NoStorage,
+    )
+)]
 pub(super) async fn upload(
     State(app): State<App>,
     client: Client,
     body::Path((id, filename)): body::Path<(String, String)>,
     body: Body,
-) -> Result<Json<Value>> {
+) -> Result<Json<Uploaded>> {
     let blobs = app.blobs()?;
     let job = own_job(&app, &client, &id).await?;
     let key = key(job, &filename)?;
     let body = limited(body, app.limits.upload).boxed();
     blobs.write_stream(&key, body).await?;
-    Ok(Json(json!({"status": "uploaded", "s3_uri": blobs.uri(&key)})))
+    Ok(Json(Uploaded { status: "uploaded".to_owned(), s3_uri: blobs.uri(&key) }))
 }
 
 /// The chunks of a body, up to a limit.
@@ -81,7 +121,25 @@ pub(super) fn limited(body: Body, limit: u64) -> impl futures_util::Stream<Item 
         })
 }
 
-/// `GET /api/v1/jobs/{job_id}/files/download/{filename}`.
+/// Leads to a file: a stable address that redirects to a fresh link to S3.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{job_id}/files/download/{filename}",
+    tag = "files",
+    operation_id = "download_file",
+    params(
+        ("job_id" = JobId, Path, description = "The job."),
+        ("filename" = String, Path, description = "A plain name, no path.", example = "notes.txt"),
+    ),
+    responses(
+        (status = 302, description = "The file is at `Location`.", headers(
+            ("Location" = String, description = "A link that works for an hour, without a token."),
+        )),
+        openapi::NotFound,
+        openapi::BadQuery,
+        openapi::NoStorage,
+    )
+)]
 pub(super) async fn download(
     State(app): State<App>,
     client: Client,
@@ -95,7 +153,7 @@ pub(super) async fn download(
     Ok((StatusCode::FOUND, [(header::LOCATION, url), (header::CACHE_CONTROL, "no-store".to_owned())]))
 }
 
-fn key(job: relevo_shared::JobId, filename: &str) -> Result<String> {
+fn key(job: JobId, filename: &str) -> Result<String> {
     check_filename(filename)?;
     Ok(format!("{}{filename}", files_key(job)))
 }

@@ -7,25 +7,49 @@ use axum::{
 };
 use relevo_shared::{
     JobId,
-    job::{CreateJob, JobAccepted, JobView},
+    job::{ActionReply, CreateJob, HistoryEvent, JobAccepted, JobView},
 };
 
-use super::{App, auth::Client, body};
+use super::{App, auth::Client, body, openapi};
 use crate::{
+    engine::{Cancelled, Creation},
     error::{Error, Result},
-    view::job_view,
+    view::{history_event, job_view},
 };
 
-/// `POST /api/{version}/{endpoint}`.
+/// Creates a job.
+///
+/// The endpoint is the one of a blueprint, for example `jobs/beto_sentiment`: its slashes may be written as they are.
+#[utoipa::path(
+    post,
+    path = "/api/{version}/{endpoint}",
+    tag = "jobs",
+    operation_id = "create_job",
+    params(
+        ("version" = String, Path, description = "`v` and a number.", pattern = "^v[0-9]+$", example = "v1"),
+        ("endpoint" = String, Path, description = "The blueprint's endpoint.", example = "jobs/beto_sentiment"),
+    ),
+    request_body = Option<CreateJob>,
+    responses(
+        (status = 202, description = "The job is stored and will run.", body = JobAccepted),
+        (status = 200, description = "An unfinished job has the same `unique_key`: this one.", body = JobAccepted),
+        openapi::QuotaExceeded,
+        openapi::NotFound,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn create(
     State(app): State<App>,
     client: Client,
     uri: Uri,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
-    let endpoint = endpoint(uri.path())?;
-    let job_id = app.engine.create_job(&client.name, endpoint, request.unwrap_or_default()).await?;
-    Ok((StatusCode::ACCEPTED, Json(JobAccepted { status: "accepted".to_owned(), job_id })))
+    // Programs made from the API document write the slashes of a parameter so.
+    let path = uri.path().replace("%2F", "/");
+    let creation = Creation { client: client.name, ..Creation::default() };
+    let created = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default()).await?;
+    let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
+    Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
 }
 
 /// The blueprint's endpoint in a path such as `/api/v1/jobs/simple_flow`.
@@ -39,7 +63,15 @@ fn endpoint(path: &str) -> Result<&str> {
     Ok(&rest[version.len()..])
 }
 
-/// `GET /api/v1/jobs/{job_id}`.
+/// Gives a job as it is now.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{job_id}",
+    tag = "jobs",
+    operation_id = "get_job",
+    params(("job_id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "The job, whole.", body = JobView), openapi::NotFound)
+)]
 pub(super) async fn show(
     State(app): State<App>,
     client: Client,
@@ -47,7 +79,70 @@ pub(super) async fn show(
 ) -> Result<Json<JobView>> {
     let job: JobId = id.parse().map_err(|_| Error::JobNotFound(id.clone()))?;
     let record = app.store.read_job(job).await?.filter(|record| record.client() == Some(client.name.as_str()));
-    Ok(Json(job_view(job, record.ok_or(Error::JobNotFound(id))?)?))
+    let record = record.ok_or(Error::JobNotFound(id))?;
+    let approval = app.engine.wanted_approval(job, &record).await?;
+    Ok(Json(job_view(job, record, approval)?))
+}
+
+/// Cancels a job.
+///
+/// A running one is told, through its workers, and ends after a while if they do not stop by themselves.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{job_id}/cancel",
+    tag = "jobs",
+    operation_id = "cancel_job",
+    params(("job_id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "`cancellation_request_sent` when a worker was told at once, else `cancellation_request_accepted`.", body = ActionReply), openapi::NotFound, openapi::NotNow)
+)]
+pub(super) async fn cancel(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<ActionReply>> {
+    let job_id = own_job(&app, &client, &id).await?;
+    let status = match app.engine.cancel_job(job_id, &client.name).await? {
+        Cancelled::Told => "cancellation_request_sent",
+        Cancelled::Noted => "cancellation_request_accepted",
+    };
+    Ok(Json(ActionReply { status: status.to_owned(), job_id }))
+}
+
+/// Lets a failed or quarantined job go on from the state that failed.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{job_id}/retry",
+    tag = "jobs",
+    operation_id = "retry_job",
+    params(("job_id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "`retry_accepted`.", body = ActionReply), openapi::NotFound, openapi::NotNow)
+)]
+pub(super) async fn retry(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<ActionReply>> {
+    let job_id = own_job(&app, &client, &id).await?;
+    app.engine.retry_job(job_id, &client.name).await?;
+    Ok(Json(ActionReply { status: "retry_accepted".to_owned(), job_id }))
+}
+
+/// Tells what has happened to a job, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{job_id}/history",
+    tag = "jobs",
+    operation_id = "get_job_history",
+    params(("job_id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "Every event that is kept.", body = Vec<HistoryEvent>), openapi::NotFound)
+)]
+pub(super) async fn history(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<Vec<HistoryEvent>>> {
+    let job = own_job(&app, &client, &id).await?;
+    Ok(Json(app.store.read_events(job).await?.into_iter().map(history_event).collect()))
 }
 
 /// The id of a job that belongs to this client. Another client's job is not found, like one that never was.

@@ -3,9 +3,11 @@
 mod auth;
 mod body;
 mod datasets;
+mod docs;
 mod files;
 mod jobs;
 mod observe;
+mod openapi;
 mod problem;
 mod public;
 mod worker;
@@ -19,6 +21,7 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use auth::Tokens;
+pub use openapi::document;
 
 use crate::{
     blobs::Blobs,
@@ -48,6 +51,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     /// How large bodies may be.
     pub limits: Limits,
+    /// Whether everything may be deleted over HTTP: in development only.
+    pub may_flush: bool,
 }
 
 /// How large bodies may be, in bytes.
@@ -65,28 +70,69 @@ impl App {
     }
 }
 
-/// Every route of the service.
+/// Makes of one table the router, the list of handlers whose notes make up the API document, and the rows for the test
+/// that compares the two. A handler is documented under the first of its paths.
+macro_rules! routes {
+    ($($path:literal $(| $also:literal)* => $method:ident($($handler:ident)::+) $(.$other:ident($($more:ident)::+))*;)+) => {
+        fn table() -> Router<App> {
+            let mut table = Router::new();
+            $(
+                let methods = $method($($handler)::+)$(.$other($($more)::+))*;
+                $(table = table.route($also, methods.clone());)*
+                table = table.route($path, methods);
+            )+
+            table
+        }
+
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($($handler)::+, $($($more)::+,)*)+))]
+        struct Handlers;
+
+        #[cfg(test)]
+        const TABLE: &[(&str, &str)] = &[$((stringify!($method), $path), $((stringify!($other), $path),)*)+];
+    };
+}
+
+// Every route of the service.
+routes! {
+    // Public.
+    "/_public/status" => get(public::status);
+    "/_public/metrics" => get(public::metrics);
+    "/_public/webhooks/approval/{job_id}" => post(public::decide_approval);
+    "/_public/debug/flush_db" => post(public::flush);
+    "/_public/openapi.json" => get(docs::document);
+    "/_public/docs" => get(docs::page);
+    "/_public/docs/{file}" => get(docs::file);
+    // Clients.
+    "/api/datasets" => get(datasets::list);
+    "/api/datasets/{dataset_id}" => get(datasets::show);
+    "/api/datasets/{dataset_id}/tables/{table_key}" => put(datasets::put_table);
+    "/api/v1/jobs/{job_id}" => get(jobs::show);
+    "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
+    "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);
+    "/api/v1/jobs/{job_id}/history" => get(jobs::history);
+    "/api/v1/jobs/{job_id}/files/upload" => get(files::link_to_upload);
+    "/api/v1/jobs/{job_id}/files/content/{filename}" => put(files::upload);
+    "/api/v1/jobs/{job_id}/files/download/{filename}" => get(files::download);
+    // The endpoint of a blueprint may look like any of the paths above.
+    "/api/{version}/{*endpoint}"
+        | "/api/v1/jobs/{job_id}"
+        | "/api/v1/jobs/{job_id}/history"
+        | "/api/v1/jobs/{job_id}/files/upload"
+        | "/api/v1/jobs/{job_id}/files/content/{filename}"
+        | "/api/v1/jobs/{job_id}/files/download/{filename}" => post(jobs::create);
+    // Workers.
+    "/_worker/workers/register" => post(worker::register);
+    "/_worker/workers/{worker_id}" => patch(worker::heartbeat);
+    "/_worker/workers/{worker_id}/tasks/next" => get(worker::next_tasks);
+    "/_worker/tasks/result" => post(worker::result);
+    "/_worker/tasks/results" => post(worker::results);
+    "/_worker/tasks/{task_id}/progress" => post(worker::progress);
+}
+
+/// The service over HTTP.
 pub fn router(app: App) -> Router {
-    Router::new()
-        // Public. To come: approvals, interactive documentation, the development flush.
-        .route("/_public/status", get(public::status))
-        .route("/_public/metrics", get(public::metrics))
-        // Clients. To come: cancel, history, blueprints, workers, dashboard.
-        .route("/api/datasets", get(datasets::list))
-        .route("/api/datasets/{dataset_id}", get(datasets::show))
-        .route("/api/datasets/{dataset_id}/tables/{table_key}", put(datasets::put_table))
-        .route("/api/v1/jobs/{job_id}", get(jobs::show).post(jobs::create))
-        .route("/api/v1/jobs/{job_id}/files/upload", get(files::link_to_upload).post(jobs::create))
-        .route("/api/v1/jobs/{job_id}/files/content/{filename}", put(files::upload).post(jobs::create))
-        .route("/api/v1/jobs/{job_id}/files/download/{filename}", get(files::download).post(jobs::create))
-        .route("/api/{version}/{*endpoint}", post(jobs::create))
-        // Workers. To come: WebSocket, events, token exchange.
-        .route("/_worker/workers/register", post(worker::register))
-        .route("/_worker/workers/{worker_id}", patch(worker::heartbeat))
-        .route("/_worker/workers/{worker_id}/tasks/next", get(worker::next_tasks))
-        .route("/_worker/tasks/result", post(worker::result))
-        .route("/_worker/tasks/results", post(worker::results))
-        .route("/_worker/tasks/{task_id}/progress", post(worker::progress))
+    table()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(CatchPanicLayer::custom(problem::after_panic))

@@ -20,7 +20,10 @@ impl Error {
             Self::JobNotFound(_) | Self::NotFound(_) | Self::WorkerNotFound | Self::Blob(BlobError::NotFound(_)) => {
                 StatusCode::NOT_FOUND
             }
-            Self::LeaseLost(_) => StatusCode::CONFLICT,
+            Self::LeaseLost(_) | Self::Conflict(..) => StatusCode::CONFLICT,
+            Self::NotNow(..) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Invalid(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -56,6 +59,7 @@ impl IntoResponse for Error {
         let (details, job_id) = match self {
             Self::Invalid(_, details) => (details, None),
             Self::JobNotFound(id) => (Vec::new(), Some(id)),
+            Self::NotNow(id, _) => (Vec::new(), Some(id.to_string())),
             _ => (Vec::new(), None),
         };
         let body = Problem { error: sentence.clone(), code, message: sentence, details, job_id };

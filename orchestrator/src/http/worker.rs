@@ -1,6 +1,6 @@
 //! What workers call: register, heartbeat, poll, progress, result.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     Json,
@@ -18,8 +18,9 @@ use relevo_shared::{
 use serde::Deserialize;
 use serde_json::Map;
 use tracing::error;
+use utoipa::IntoParams;
 
-use super::{App, auth::WorkerAuth, body, files::files_key};
+use super::{App, auth::WorkerAuth, body, files::files_key, openapi};
 use crate::{
     dispatch::Poll,
     domain::{
@@ -28,15 +29,24 @@ use crate::{
     },
     engine::Accepted,
     error::{Error, Result},
-    store::{ClaimedTask, LeaseAnswer, WorkerRecord},
+    store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
 };
 
 const DEFAULT_WAIT_SECONDS: f64 = 30.0;
 const LONGEST_WAIT_SECONDS: f64 = 60.0;
 const MOST_TASKS: usize = 1000;
+/// In characters.
 const LONGEST_STATUS: usize = 128;
 
-/// `POST /_worker/workers/register`.
+/// Registers a worker, or registers it anew.
+#[utoipa::path(
+    post,
+    path = "/_worker/workers/register",
+    tag = "workers",
+    operation_id = "register_worker",
+    request_body = Registration,
+    responses((status = 200, description = "It is registered.", body = Registered), openapi::BadBody)
+)]
 pub(super) async fn register(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -47,7 +57,23 @@ pub(super) async fn register(
     Ok(Json(Registered { status: "registered".to_owned() }))
 }
 
-/// `PATCH /_worker/workers/{worker_id}`.
+/// Takes a worker's heartbeat, and renews the leases that it names.
+///
+/// An empty body only says that the worker lives. A worker that has been forgotten is registered from a heartbeat that
+/// carries its skills, and answered 404 otherwise.
+#[utoipa::path(
+    patch,
+    path = "/_worker/workers/{worker_id}",
+    tag = "workers",
+    operation_id = "heartbeat",
+    params(("worker_id" = WorkerId, Path, description = "The worker.")),
+    request_body = Option<Heartbeat>,
+    responses(
+        (status = 200, description = "It was heard.", body = HeartbeatReply),
+        openapi::NotFound,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn heartbeat(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -56,17 +82,23 @@ pub(super) async fn heartbeat(
 ) -> Result<Json<HeartbeatReply>> {
     let worker = worker_id(&worker)?;
     auth.check(&worker)?;
-    let mut cancel_task_ids = Vec::new();
+    let mut renewed = Renewed::default();
     match heartbeat {
         None => app.registry.refresh(&worker).await?,
         Some(mut heartbeat) => {
             let named = heartbeat.current_tasks.take().unwrap_or_default();
             app.registry.heartbeat(&worker, heartbeat).await?;
             let tasks: Vec<TaskId> = named.iter().filter_map(|id| id.parse().ok()).collect();
-            cancel_task_ids = app.store.renew_leases(&worker, &tasks).await?;
+            renewed = app.store.renew_leases(&worker, &tasks).await?;
         }
     }
-    Ok(Json(HeartbeatReply { status: "ttl_refreshed".to_owned(), cancel_task_ids }))
+    let Renewed { mut lost, cancelled } = renewed;
+    lost.extend_from_slice(&cancelled);
+    Ok(Json(HeartbeatReply {
+        status: "ttl_refreshed".to_owned(),
+        cancel_task_ids: lost,
+        cancelled_task_ids: cancelled,
+    }))
 }
 
 /// An id in a path. One that no worker can have is unknown, like one that no worker has.
@@ -74,14 +106,45 @@ fn worker_id(text: &str) -> Result<WorkerId> {
     text.parse().map_err(|_| Error::WorkerNotFound)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct NextQuery {
+    /// Seconds to wait for a task; 30 when absent.
+    #[param(minimum = 0, maximum = 60)]
     wait: Option<f64>,
+    /// The same under an older name.
+    #[param(minimum = 0, maximum = 60)]
     timeout: Option<f64>,
+    /// Tasks in one answer; 1 when absent.
+    #[param(minimum = 1, maximum = 1000)]
     max: Option<usize>,
 }
 
-/// `GET /_worker/workers/{worker_id}/tasks/next`.
+/// What `tasks/next` answers with.
+#[derive(utoipa::ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes: a handler answers with one of the two")]
+enum NextTasks {
+    /// With `max` at 1: one task.
+    One(Box<Task>),
+    /// With `max` above 1: a list.
+    Many(TaskBatch),
+}
+
+/// Waits for tasks that this worker can do, and leases them to it.
+#[utoipa::path(
+    get,
+    path = "/_worker/workers/{worker_id}/tasks/next",
+    tag = "workers",
+    operation_id = "next_tasks",
+    params(("worker_id" = WorkerId, Path, description = "The worker."), NextQuery),
+    responses(
+        (status = 200, description = "One task, or a list when `max` is above 1.", body = NextTasks),
+        (status = 204, description = "There was none in time."),
+        openapi::NotFound,
+        openapi::BadQuery,
+    )
+)]
 pub(super) async fn next_tasks(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -100,8 +163,11 @@ pub(super) async fn next_tasks(
         return Err(Error::invalid("wait", format!("must be 0 to {LONGEST_WAIT_SECONDS} seconds")));
     }
     let poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
+    let begun = Instant::now();
+    let claimed = app.dispatch.next_tasks(poll).await?;
+    app.metrics.poll_ended(!claimed.is_empty(), begun.elapsed());
     let mut tasks = Vec::new();
-    for claimed in app.dispatch.next_tasks(poll).await? {
+    for claimed in claimed {
         let id = claimed.id;
         match task_of(&app, claimed) {
             Ok(task) => tasks.push(task),
@@ -124,24 +190,36 @@ fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) 
 
 fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
     let params: Map<_, _> = serde_json::from_str(&claimed.params)
-        .map_err(|error| Error::Broken(claimed.id.job, format!("parameters of a task: {error}")))?;
+        .map_err(|error| Error::Broken(claimed.id.job(), format!("parameters of a task: {error}")))?;
     Ok(Task {
-        job_id: claimed.id.job,
+        job_id: claimed.id.job(),
         task_id: claimed.id,
         skill: claimed.skill,
         params,
-        tracing_context: std::collections::BTreeMap::new(),
+        tracing_context: claimed.trace.map(|trace| ("traceparent".to_owned(), trace)).into_iter().collect(),
         priority: claimed.priority,
         // Rounded up: the lease ends the task in time, and one second may be all it has.
         deadline: claimed.deadline.map(|ms| (ms + 999) / 1000),
         lease_token: Some(claimed.token),
         heartbeat_seconds: claimed.heartbeat_seconds,
         attempt: claimed.attempt,
-        files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job))),
+        files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job()))),
     })
 }
 
-/// `POST /_worker/tasks/result`.
+/// Takes the result of a task.
+#[utoipa::path(
+    post,
+    path = "/_worker/tasks/result",
+    tag = "workers",
+    operation_id = "send_result",
+    request_body = TaskResult,
+    responses(
+        (status = 200, description = "It counts, or it is the one that counted before.", body = ResultReply),
+        openapi::LeaseLost,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn result(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -150,7 +228,15 @@ pub(super) async fn result(
     accept(&app, &auth, result).await.map(Json)
 }
 
-/// `POST /_worker/tasks/results`: each result is judged by itself.
+/// Takes many results; each is judged by itself.
+#[utoipa::path(
+    post,
+    path = "/_worker/tasks/results",
+    tag = "workers",
+    operation_id = "send_results",
+    request_body = ResultBatch,
+    responses((status = 200, description = "One answer for each.", body = ResultReplies), openapi::BadBody)
+)]
 pub(super) async fn results(
     State(app): State<App>,
     auth: WorkerAuth,
@@ -169,8 +255,8 @@ pub(super) async fn results(
 
 async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<ResultReply> {
     auth.check(&result.worker_id)?;
-    if result.status.len() > LONGEST_STATUS {
-        return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} bytes")));
+    if result.status.chars().count() > LONGEST_STATUS {
+        return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} characters")));
     }
     let word = result.status.clone();
     let status = match app.engine.finish_task(result).await? {
@@ -180,7 +266,20 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
     Ok(ResultReply { status })
 }
 
-/// `POST /_worker/tasks/{task_id}/progress`.
+/// Takes what a running task tells of itself, and says whether it should stop.
+#[utoipa::path(
+    post,
+    path = "/_worker/tasks/{task_id}/progress",
+    tag = "workers",
+    operation_id = "report_progress",
+    params(("task_id" = TaskId, Path, description = "The task.")),
+    request_body = ProgressReport,
+    responses(
+        (status = 200, description = "It was heard.", body = ProgressReply),
+        openapi::NotFound,
+        openapi::BadBody,
+    )
+)]
 pub(super) async fn progress(
     State(app): State<App>,
     auth: WorkerAuth,

@@ -14,7 +14,10 @@ use std::{
 use deadpool_redis::{Config, Pool, PoolConfig, Runtime, Timeouts};
 use redis::aio::MultiplexedConnection;
 
-use super::{Result, StoreError};
+use super::{
+    Result, StoreError,
+    calls::{self, Calls},
+};
 
 /// Two cores of Redis traffic never needed more; each lane pipelines what its users send at the same time.
 const LANES: usize = 4;
@@ -31,6 +34,7 @@ pub(super) struct Connections {
     pool: Pool,
     lanes: [Lane; LANES],
     turn: AtomicUsize,
+    calls: Calls,
 }
 
 #[derive(Default)]
@@ -61,7 +65,7 @@ impl Connections {
             Timeouts { wait: Some(CONNECT_TIMEOUT), create: Some(CONNECT_TIMEOUT), recycle: Some(CONNECT_TIMEOUT) };
         config.pool = Some(PoolConfig { max_size: LANES, timeouts, ..PoolConfig::default() });
         let pool = config.create_pool(Some(Runtime::Tokio1)).map_err(|error| StoreError::Away(error.to_string()))?;
-        Ok(Self { client, pool, lanes: Default::default(), turn: AtomicUsize::new(0) })
+        Ok(Self { client, pool, lanes: Default::default(), turn: AtomicUsize::new(0), calls: Calls::new() })
     }
 
     /// A share of the next lane's connection.
@@ -70,12 +74,12 @@ impl Connections {
         let lane = &self.lanes[turn % LANES];
         let known = lane.open().clone();
         if let Some(open) = known {
-            return Ok(Shared { lane, open });
+            return Ok(Shared { lane, open, calls: &self.calls });
         }
         let mut failed = lane.failed.lock().await;
         let opened_meanwhile = lane.open().clone();
         if let Some(open) = opened_meanwhile {
-            return Ok(Shared { lane, open });
+            return Ok(Shared { lane, open, calls: &self.calls });
         }
         if failed.is_some_and(|at| at.elapsed() < PAUSE) {
             return Err(StoreError::Away("no connection".to_owned()));
@@ -87,13 +91,18 @@ impl Connections {
                 let open = Open { number: turn, connection };
                 *lane.open() = Some(open.clone());
                 *failed = None;
-                Ok(Shared { lane, open })
+                Ok(Shared { lane, open, calls: &self.calls })
             }
             Err(error) => {
                 *failed = Some(Instant::now());
                 Err(StoreError::Away(error.to_string()))
             }
         }
+    }
+
+    /// What is known of all calls.
+    pub(super) fn calls(&self) -> Calls {
+        self.calls.clone()
     }
 
     /// The client, for a subscription's own connection.
@@ -106,12 +115,15 @@ impl Connections {
 pub(super) struct Shared<'a> {
     lane: &'a Lane,
     open: Open,
+    calls: &'a Calls,
 }
 
 impl redis::aio::ConnectionLike for Shared<'_> {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a redis::Cmd) -> redis::RedisFuture<'a, redis::Value> {
         Box::pin(async move {
+            let begun = Instant::now();
             let answer = self.open.connection.req_packed_command(cmd).await;
+            self.calls.ended(&calls::name(cmd), begun, &answer);
             self.notice(answer.as_ref().err());
             answer
         })
@@ -124,7 +136,9 @@ impl redis::aio::ConnectionLike for Shared<'_> {
         count: usize,
     ) -> redis::RedisFuture<'a, Vec<redis::Value>> {
         Box::pin(async move {
+            let begun = Instant::now();
             let answer = self.open.connection.req_packed_commands(pipeline, offset, count).await;
+            self.calls.ended("pipeline", begun, &answer);
             self.notice(answer.as_ref().err());
             answer
         })

@@ -1,23 +1,21 @@
-//! Jobs: submit, advance, load, read.
+//! Jobs: submit, advance, cancel, end, retry.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use relevo_shared::{JobId, SkillName, TaskId, job::JobState};
+use relevo_shared::{BranchId, JobId, TaskId, WorkerId};
 
 use super::{
     Result, Store,
     keys::Keys,
     millis,
-    script::{ADVANCE_JOB, LOAD_JOB, Reply, SUBMIT_JOB, TAKE_DUE, corrupt},
-    tasks::read_outcome,
+    script::{ADVANCE_JOB, CANCEL_JOB, END_JOB, RETRY_JOB, Reply, SUBMIT_JOB, TAKE_DUE},
+    standing::JobFacts,
+    step::StepWrite,
 };
-use crate::domain::task::Outcome;
 
 /// What never changes about a job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewJob {
-    /// Its id, made by the replica that accepts it.
-    pub id: JobId,
     /// Whose it is.
     pub client: String,
     /// Name of its blueprint.
@@ -30,169 +28,157 @@ pub struct NewJob {
     pub source: Option<String>,
     /// Higher goes first: -1000 to 1000.
     pub priority: i32,
+    /// Told when it ends.
+    pub webhook_url: Option<String>,
+    /// Milliseconds that each of its tasks may wait for a worker.
+    pub dispatch_ms: Option<u64>,
+    /// Milliseconds within which it must end.
+    pub result_ms: Option<u64>,
+    /// No other unfinished job may have the same.
+    pub unique: Option<String>,
+    /// What its tasks must have a share of to run: words `<name>=<limit>`.
+    pub slots: String,
+    /// The branch of another job that waits for it.
+    pub parent: Option<BranchId>,
+    /// How many jobs it is a child of, one within the other.
+    pub depth: u32,
+    /// W3C trace context of the request that made it.
+    pub trace: Option<String>,
 }
 
-/// How a job stands after a step, as the domain decided it.
-#[derive(Debug, Clone)]
-pub struct StepWrite {
-    /// Its state.
-    pub state: JobState,
-    /// Where it is in its blueprint, as JSON.
-    pub execution: String,
-    /// The state of the blueprint that it is in; empty once it has ended.
-    pub current: String,
-    /// The states that it entered in this step, as a JSON array of names.
-    pub entered: String,
-    /// When to look at it again, in milliseconds from now.
-    pub due_in_ms: Option<u64>,
-    /// Its result, as JSON.
-    pub result: Option<String>,
-    /// Why it failed, as JSON.
-    pub error: Option<String>,
-    /// A task to queue.
-    pub task: Option<TaskWrite>,
+/// Answer to a new job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submission {
+    /// It is stored.
+    Stored,
+    /// An unfinished job is like it: this one.
+    NotUnique(JobId),
+    /// Its client has too many unfinished jobs.
+    TooMany,
 }
 
-/// A task to queue.
-#[derive(Debug, Clone)]
-pub struct TaskWrite {
-    /// Its id.
-    pub id: TaskId,
-    /// The skill that it needs.
-    pub skill: SkillName,
-    /// Its queue.
-    pub queue: String,
-    /// Its parameters, as JSON.
-    pub params: String,
-    /// Milliseconds that it may run.
-    pub timeout_ms: Option<u64>,
-    /// Milliseconds between two signs of life.
-    pub heartbeat_ms: Option<u64>,
-    /// From 1.
-    pub attempt: u32,
-    /// Of its job.
-    pub priority: i32,
+/// Answer to a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Advance {
+    /// It is written. When the job has ended, the branch that waited for it can go on.
+    Written {
+        /// The branch of another job.
+        parent: Option<BranchId>,
+    },
+    /// The job has moved on, or is gone.
+    Stale,
+    /// Its client wants it to end: no other step is taken.
+    Cancelling,
 }
 
-/// What the next step of a job is decided from.
-#[derive(Debug, Clone)]
-pub struct Standing {
-    /// Counts the steps; a step that starts from an old one is refused.
-    pub revision: u64,
-    /// Its state.
-    pub state: JobState,
-    /// The pinned text of its blueprint.
-    pub hash: String,
-    /// Where it is in its blueprint, as JSON.
-    pub execution: String,
-    /// Its input, as JSON.
-    pub input: String,
-    /// The table it reads, as JSON.
-    pub source: Option<String>,
-    /// Milliseconds since 1970.
-    pub created_at: i64,
-    /// Whose it is.
-    pub client: String,
-    /// Higher goes first.
-    pub priority: i32,
-    /// Redis's clock when this was read, in milliseconds since 1970.
-    pub now: i64,
-}
-
-/// A job whose time has come, with what it may have been waiting for.
-#[derive(Debug, Clone)]
-pub struct LoadedJob {
-    /// How it stands.
-    pub standing: Standing,
-    /// The end of the task that it waits for, when that has come.
-    pub finished: Option<Finished>,
-    /// When its timer ends, in milliseconds since 1970.
-    pub wait_until: Option<i64>,
-}
-
-/// A task that has ended.
-#[derive(Debug, Clone)]
-pub struct Finished {
+/// Someone to be told that a task is to be stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Who holds it.
+    pub worker: WorkerId,
     /// The task.
     pub task: TaskId,
-    /// How it ended.
-    pub outcome: Outcome,
 }
 
-/// An entry of a stream: its id, then its fields.
-type StreamEntry = (String, HashMap<String, String>);
-
-/// A job as it is kept, for a view.
-#[derive(Debug, Clone)]
-pub struct JobRecord {
-    /// Field to value.
-    pub fields: HashMap<String, String>,
-    /// States entered, with the instant in milliseconds since 1970.
-    pub visits: Vec<(String, i64)>,
+/// Answer to a cancellation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// There is no such job.
+    Missing,
+    /// It has ended, in this state.
+    Ended(String),
+    /// Its workers have some time to stop; this one holds its task.
+    Asked(Option<Told>),
+    /// It has ended by this.
+    Cancelled(Ended),
 }
 
-impl JobRecord {
-    /// Whose it is.
-    #[must_use]
-    pub fn client(&self) -> Option<&str> {
-        self.fields.get("client").map(String::as_str)
-    }
+/// What is to be done once a job has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Its last state, where it was not known before.
+    pub state: String,
+    /// The branch that waited for it.
+    pub parent: Option<BranchId>,
+    /// The job that it waited for.
+    pub child: Option<JobId>,
+    /// Who holds its task.
+    pub told: Option<Told>,
 }
 
-impl Standing {
-    /// Reads the fields that `complete_task` and `load_job` answer, in their order.
-    pub(super) fn read(fields: Vec<Option<String>>, now: i64) -> Result<Self> {
-        let mut fields = fields.into_iter();
-        let mut next = || fields.next().flatten();
-        let mut must = |name: &str| next().ok_or_else(|| corrupt(format!("a job without {name}")));
-        let number = |name: &str, text: String| {
-            text.parse::<i64>().map_err(|_| corrupt(format!("{name} is not a number: {text}")))
-        };
-        Ok(Self {
-            revision: number("revision", must("revision")?)?.unsigned_abs(),
-            state: JobState::from_word(&must("state")?)
-                .ok_or_else(|| corrupt("a job in an unknown state".to_owned()))?,
-            hash: must("hash")?,
-            execution: must("execution")?,
-            input: must("input")?,
-            source: must("source").ok().filter(|source| !source.is_empty()),
-            created_at: number("created_at", must("created_at")?)?,
-            client: must("client")?,
-            priority: i32::try_from(number("priority", must("priority")?)?).unwrap_or_default(),
-            now,
-        })
-    }
+/// Answer to a retry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retry {
+    /// It goes on.
+    Retried,
+    /// There is no such job.
+    Missing,
+    /// It has not ended: it is in this state.
+    NotEnded(String),
+    /// It ended in this state, which is no failure.
+    NotFailed(String),
+}
+
+fn told(reply: &mut Reply) -> Result<Option<Told>> {
+    let (worker, task): (String, String) = (reply.next()?, reply.next()?);
+    Ok(worker.parse().ok().zip(task.parse().ok()).map(|(worker, task)| Told { worker, task }))
 }
 
 impl Store {
-    /// Writes a new job and its first step.
+    /// Writes a new job and its first step. `open_limit` is how many unfinished jobs its client may have.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn submit_job(&self, job: &NewJob, step: &StepWrite) -> Result<()> {
-        let identity: [(&str, &str); 6] = [
-            ("client", &job.client),
+    pub async fn submit_job(
+        &self,
+        id: JobId,
+        job: &NewJob,
+        open_limit: Option<u64>,
+        step: &StepWrite,
+    ) -> Result<Submission> {
+        let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+        let (priority, parent) = (job.priority.to_string(), job.parent.map(|parent| parent.to_string()));
+        let depth = number(Some(job.depth.into()).filter(|depth| *depth > 0));
+        let (dispatch_ms, result_ms) = (number(job.dispatch_ms), number(job.result_ms));
+        let identity = [
+            ("client", job.client.as_str()),
             ("blueprint", &job.blueprint),
             ("hash", &job.hash),
             ("input", &job.input),
             ("source", job.source.as_deref().unwrap_or_default()),
-            ("priority", &job.priority.to_string()),
+            ("priority", &priority),
+            ("webhook_url", job.webhook_url.as_deref().unwrap_or_default()),
+            ("dispatch_ms", &dispatch_ms),
+            ("result_ms", &result_ms),
+            ("unique", job.unique.as_deref().unwrap_or_default()),
+            ("slots", &job.slots),
+            ("parent", parent.as_deref().unwrap_or_default()),
+            ("depth", &depth),
+            ("trace", job.trace.as_deref().unwrap_or_default()),
         ];
-        let mut call = SUBMIT_JOB.key(self.keys.job(job.id));
-        call.arg(self.keys.prefix_of(job.id)).arg(job.id.to_string()).arg(identity.len() * 2);
+        let identity: Vec<_> = identity.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        let mut call = SUBMIT_JOB.key(self.keys.job(id));
+        call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(millis(self.durations.retention));
+        call.arg(number(open_limit)).arg(identity.len() * 2);
         for (name, value) in identity {
             call.arg(name).arg(value);
         }
-        self.add_step(&mut call, step);
-        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        step.add_to(&mut call);
+        if !result_ms.is_empty() {
+            call.arg("deadline_ms").arg(result_ms);
+        }
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
-            // The id is ours alone: it exists because the same call was answered too late and came again.
-            "ok" | "exists" => Ok(()),
+            // The id is the caller's alone: it exists because the same call was answered too late and came again.
+            "ok" | "exists" => Ok(Submission::Stored),
+            "not_unique" => Ok(Submission::NotUnique(reply.next_as()?)),
+            "too_many" => Ok(Submission::TooMany),
             _ => Err(reply.unexpected()),
         }
     }
 
-    /// Writes the next step of a job, unless the job has moved on. Says whether it was written.
+    /// Writes the next step of a job's own branch, unless the job has moved on. `finished` is the number of its task that
+    /// has ended.
     ///
     /// # Errors
     /// When Redis is away.
@@ -200,121 +186,133 @@ impl Store {
         &self,
         id: JobId,
         revision: u64,
-        finished: Option<TaskId>,
+        finished: Option<u32>,
         step: &StepWrite,
-    ) -> Result<bool> {
-        let finished = finished.unwrap_or(TaskId { job: id, number: 0 });
+    ) -> Result<Advance> {
         let mut call = ADVANCE_JOB.key(self.keys.job(id));
-        call.key(Keys::due(id.partition(self.keys.partitions()))).key(self.keys.task(finished));
-        call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(revision).arg(millis(self.durations.keep_task));
-        self.add_step(&mut call, step);
-        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        call.key(Keys::due(id.partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(revision).arg(millis(self.durations.retention));
+        call.arg(finished.map(|number| number.to_string()).unwrap_or_default());
+        step.add_to(&mut call);
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
-            "ok" => Ok(true),
-            "stale" | "ended" | "missing" => Ok(false),
+            "ok" => Ok(Advance::Written { parent: reply.next_maybe()? }),
+            "stale" | "ended" | "missing" => Ok(Advance::Stale),
+            "cancelling" => Ok(Advance::Cancelling),
             _ => Err(reply.unexpected()),
         }
     }
 
-    fn add_step(&self, call: &mut redis::ScriptInvocation<'_>, step: &StepWrite) {
-        let none = "";
-        call.arg(step.state.as_str()).arg(&step.execution).arg(&step.current).arg(&step.entered);
-        call.arg(step.due_in_ms.map(|ms| ms.to_string()).unwrap_or_default());
-        call.arg(step.result.as_deref().unwrap_or(none)).arg(step.error.as_deref().unwrap_or(none));
-        match &step.task {
-            None => (0..8).for_each(|_| {
-                call.arg(none);
-            }),
-            Some(task) => {
-                call.arg(task.id.to_string()).arg(task.skill.as_str()).arg(&task.queue).arg(&task.params);
-                call.arg(task.timeout_ms.map(|ms| ms.to_string()).unwrap_or_default());
-                call.arg(task.heartbeat_ms.map(|ms| ms.to_string()).unwrap_or_default());
-                call.arg(task.attempt).arg(task.priority);
-            }
-        }
-        if step.state.is_terminal() {
-            call.arg(millis(self.durations.retention));
-        } else {
-            call.arg(none);
-        }
-    }
-
-    /// Jobs of a partition whose time has come; each is held back from other replicas for a while.
+    /// Ends a job at its client's wish: at once, or after those that hold its tasks had time to stop.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn take_due(&self, partition: u16, limit: usize) -> Result<Vec<JobId>> {
-        let mut call = TAKE_DUE.key(Keys::due(partition));
-        call.arg(limit).arg(millis(self.durations.recheck));
-        let ids: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
-        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    pub async fn cancel_job(&self, id: JobId, actor: &str, grace: Duration, error: &str) -> Result<Cancellation> {
+        let mut call = CANCEL_JOB.key(self.keys.job(id));
+        call.key(Keys::deadlines(id.partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(actor).arg(millis(grace));
+        call.arg(millis(self.durations.retention)).arg(error);
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        match reply.word() {
+            "missing" => Ok(Cancellation::Missing),
+            "ended" => Ok(Cancellation::Ended(reply.next()?)),
+            "asked" => Ok(Cancellation::Asked(told(&mut reply)?)),
+            "cancelled" => {
+                let (parent, child) = (reply.next_maybe()?, reply.next_maybe()?);
+                Ok(Cancellation::Cancelled(Ended { state: "cancelled".to_owned(), parent, child, told: None }))
+            }
+            _ => Err(reply.unexpected()),
+        }
     }
 
-    /// Loads what the next step of a job is decided from. `None` when there is no step to take: the job is gone or has
-    /// ended, or its task is still open; then it is taken off the list of those to look at.
+    /// Ends a job whose time is over. `None` when it is not.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn end_job(&self, id: JobId, overdue: &str, cancelled: &str) -> Result<Option<Ended>> {
+        let mut call = END_JOB.key(self.keys.job(id));
+        call.key(Keys::deadlines(id.partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(millis(self.durations.retention));
+        call.arg(overdue).arg(cancelled);
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        match reply.word() {
+            "idle" => Ok(None),
+            "ok" => Ok(Some(Ended {
+                state: reply.next()?,
+                parent: reply.next_maybe()?,
+                child: reply.next_maybe()?,
+                told: told(&mut reply)?,
+            })),
+            _ => Err(reply.unexpected()),
+        }
+    }
+
+    /// Lets a failed or quarantined job go on from the state that failed.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn retry_job(&self, id: JobId, actor: &str) -> Result<Retry> {
+        let mut call = RETRY_JOB.key(self.keys.job(id));
+        call.key(Keys::due(id.partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(actor);
+        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        match reply.word() {
+            "ok" => Ok(Retry::Retried),
+            "missing" => Ok(Retry::Missing),
+            "not_ended" => Ok(Retry::NotEnded(reply.next()?)),
+            "not_failed" => Ok(Retry::NotFailed(reply.next()?)),
+            _ => Err(reply.unexpected()),
+        }
+    }
+
+    /// Jobs of a partition whose time is over; each is held back from other replicas for a while.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn take_overdue(&self, partition: u16, limit: usize) -> Result<Vec<JobId>> {
+        self.take(Keys::deadlines(partition), limit).await
+    }
+
+    /// Branches of a partition whose time has come; each is held back from other replicas for a while.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn take_due(&self, partition: u16, limit: usize) -> Result<Vec<BranchId>> {
+        self.take(Keys::due(partition), limit).await
+    }
+
+    /// The entries of a sorted set whose instant has come.
+    pub(super) async fn take<T: std::str::FromStr>(&self, key: String, limit: usize) -> Result<Vec<T>> {
+        let mut call = TAKE_DUE.key(key);
+        call.arg(limit).arg(millis(self.durations.recheck));
+        let entries: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
+        Ok(entries.iter().filter_map(|entry| entry.parse().ok()).collect())
+    }
+
+    /// What is common to all branches of a job; `None` when there is no such job.
     ///
     /// # Errors
     /// When Redis is away, or the record cannot be read.
-    pub async fn load_job(&self, id: JobId) -> Result<Option<LoadedJob>> {
-        let mut call = LOAD_JOB.key(self.keys.job(id));
-        call.key(Keys::due(id.partition(self.keys.partitions())));
-        call.arg(self.keys.prefix_of(id)).arg(id.to_string());
-        let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
-        match reply.word() {
-            "ok" => {}
-            "missing" | "ended" | "task_open" => return Ok(None),
-            _ => return Err(reply.unexpected()),
-        }
-        let now: i64 = reply.next()?;
-        let outcome: String = reply.next()?;
-        let mut fields: Vec<Option<String>> = reply.next()?;
-        let _ended_at = fields.pop();
-        let task = fields.pop().flatten().filter(|task| !task.is_empty());
-        let wait_until = fields.pop().flatten().and_then(|at| at.parse().ok());
-        let finished = match task {
-            Some(task) if !outcome.is_empty() => {
-                let task = task.parse().map_err(|_| corrupt(format!("task id {task}")))?;
-                Some(Finished { task, outcome: read_outcome(&outcome)? })
-            }
-            _ => None,
-        };
-        Ok(Some(LoadedJob { standing: Standing::read(fields, now)?, finished, wait_until }))
-    }
-
-    /// A job with the states that it entered; `None` when there is none.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn read_job(&self, id: JobId) -> Result<Option<JobRecord>> {
-        let (fields, events): (HashMap<String, String>, Vec<StreamEntry>) = redis::pipe()
-            .cmd("HGETALL")
-            .arg(self.keys.job(id))
-            .cmd("XRANGE")
-            .arg(self.keys.events(id))
-            .arg("-")
-            .arg("+")
-            .query_async(&mut self.connections.get().await?)
-            .await?;
-        if fields.is_empty() {
+    pub async fn job_facts(&self, id: JobId) -> Result<Option<JobFacts>> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.job(id));
+        // As in JOB_FIELDS of the prelude.
+        command.arg(&["state", "hash", "input", "source", "created_at", "client", "priority", "cancelling_at"]);
+        command.arg(&["slots", "trace", "depth"]);
+        let fields: Vec<Option<String>> = command.query_async(&mut self.connections.get().await?).await?;
+        if fields.first().is_some_and(Option::is_none) {
             return Ok(None);
         }
-        let mut visits = Vec::new();
-        for (event_id, event) in events {
-            let at = event_id.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or_default();
-            let entered: Vec<String> =
-                event.get("entered").and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-            visits.extend(entered.into_iter().map(|name| (name, at)));
-        }
-        Ok(Some(JobRecord { fields, visits }))
+        JobFacts::read(fields).map(Some)
     }
 
-    /// Who a job belongs to; `None` when there is no such job.
+    /// A number for a fan-out that this job has not had yet.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn job_client(&self, id: JobId) -> Result<Option<String>> {
-        let mut command = redis::cmd("HGET");
-        command.arg(self.keys.job(id)).arg("client");
+    pub async fn number_fan(&self, id: JobId) -> Result<u32> {
+        let mut command = redis::cmd("HINCRBY");
+        command.arg(self.keys.job(id)).arg("fans").arg(1);
         Ok(command.query_async(&mut self.connections.get().await?).await?)
     }
 }

@@ -1,6 +1,8 @@
 //! The name of every key. Keys of one job carry the hash tag of its partition, so its scripts run on a cluster too.
 
-use relevo_shared::{JobId, TaskId, WorkerId};
+use relevo_shared::{BranchId, JobId, WorkerId};
+
+use super::branches::FanId;
 
 /// Makes key names for a fixed number of partitions.
 #[derive(Debug, Clone, Copy)]
@@ -35,8 +37,29 @@ impl Keys {
         format!("{}events:{job}", self.prefix_of(job))
     }
 
-    pub(super) fn task(self, task: TaskId) -> String {
-        format!("{}task:{task}", self.prefix_of(task.job))
+    /// The record of a branch: that of its job for the job's own.
+    pub(super) fn branch(self, branch: BranchId) -> String {
+        let kind = if branch.place.is_some() { "branch" } else { "job" };
+        format!("{}{kind}:{branch}", self.prefix_of(branch.job))
+    }
+
+    pub(super) fn fan(self, fan: FanId) -> String {
+        format!("{}fan:{fan}", self.prefix_of(fan.job))
+    }
+
+    /// Starts of the branches that have not been opened yet.
+    pub(super) fn items(self, fan: FanId) -> String {
+        format!("{}items:{fan}", self.prefix_of(fan.job))
+    }
+
+    /// Outputs of the branches, by index.
+    pub(super) fn results(self, fan: FanId) -> String {
+        format!("{}results:{fan}", self.prefix_of(fan.job))
+    }
+
+    /// The branches of a job that wait for a person.
+    pub(super) fn approvals(self, job: JobId) -> String {
+        format!("{}approvals:{job}", self.prefix_of(job))
     }
 
     /// The queue of a skill and a set of requirements; see [`crate::domain::placement::queue_name`].
@@ -52,6 +75,16 @@ impl Keys {
         format!("{}due", Self::prefix(partition))
     }
 
+    /// Jobs that must end by an instant.
+    pub(super) fn deadlines(partition: u16) -> String {
+        format!("{}deadlines", Self::prefix(partition))
+    }
+
+    /// Fan-outs that are over, whose branches are to be stopped.
+    pub(super) fn sweep(partition: u16) -> String {
+        format!("{}sweep", Self::prefix(partition))
+    }
+
     /// What a worker said when it registered; lives as long as its heartbeats come.
     pub(super) fn worker(worker: &WorkerId) -> String {
         format!("relevo:worker:{worker}")
@@ -60,6 +93,11 @@ impl Keys {
     /// A pinned blueprint, by the hash of its text.
     pub(super) fn definition(hash: &str) -> String {
         format!("relevo:blueprint:{hash}")
+    }
+
+    /// The deployment's secret.
+    pub(super) const fn secret() -> &'static str {
+        "relevo:secret"
     }
 
     /// How many partitions the keys are spread over.

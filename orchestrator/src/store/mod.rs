@@ -2,21 +2,37 @@
 //!
 //! Every transition is one script in `lua/`; its header says what it touches and what it answers.
 
+mod branches;
+mod calls;
 mod connections;
 mod datasets;
 mod definitions;
+mod flush;
 mod jobs;
 mod keys;
+mod records;
 mod script;
+mod secret;
+mod standing;
+mod step;
 mod tasks;
 mod wakes;
 mod workers;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use prometheus::core::Collector;
+
+pub use branches::{BranchAdvance, FanId, Swept};
 pub use datasets::DatasetRecord;
-pub use jobs::{Finished, JobRecord, LoadedJob, NewJob, Standing, StepWrite, TaskWrite};
-pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer};
+pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
+pub use records::{EventRecord, JobRecord};
+pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
+pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
+pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
 pub use workers::WorkerRecord;
 
@@ -103,6 +119,7 @@ pub struct Store {
     connections: Arc<Connections>,
     keys: Keys,
     durations: Durations,
+    secret: Arc<OnceLock<Vec<u8>>>,
 }
 
 impl Store {
@@ -111,7 +128,12 @@ impl Store {
     /// # Errors
     /// When the URL is not one of Redis.
     pub fn new(url: &str, partitions: u16, durations: Durations) -> Result<Self> {
-        Ok(Self { connections: Arc::new(Connections::new(url)?), keys: Keys::new(partitions), durations })
+        Ok(Self {
+            connections: Arc::new(Connections::new(url)?),
+            keys: Keys::new(partitions),
+            durations,
+            secret: Arc::default(),
+        })
     }
 
     /// Whether Redis answers.
@@ -147,6 +169,12 @@ impl Store {
             return Err(StoreError::TooOld(version.to_owned()));
         }
         if kept == wanted { Ok(()) } else { Err(StoreError::Partitions { kept, wanted }) }
+    }
+
+    /// What Prometheus may read of the calls to Redis.
+    #[must_use]
+    pub fn calls(&self) -> Box<dyn Collector> {
+        Box::new(self.connections.calls())
     }
 
     /// Numbers of all partitions.

@@ -1,6 +1,6 @@
 //! The scripts, each compiled once. The shared words of the prelude stand in front of every one.
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
 use redis::{FromRedisValue, Script, Value};
 
@@ -13,6 +13,13 @@ macro_rules! scripts {
                 Script::new(concat!(include_str!("lua/prelude.lua"), include_str!(concat!("lua/", $file, ".lua"))))
             });
         )+
+
+        /// The name of the script with this hash.
+        pub(super) fn name_of(hash: &str) -> Option<&'static str> {
+            static NAMES: LazyLock<HashMap<&'static str, &'static str>> =
+                LazyLock::new(|| HashMap::from([$(($name.get_hash(), $file)),+]));
+            NAMES.get(hash).copied()
+        }
     };
 }
 
@@ -25,7 +32,15 @@ scripts!(
     RENEW_LEASES = "renew_leases",
     EXPIRE_LEASES = "expire_leases",
     TAKE_DUE = "take_due",
-    LOAD_JOB = "load_job",
+    ADVANCE_BRANCH = "advance_branch",
+    LOAD_BRANCH = "load_branch",
+    STOCK_FAN = "stock_fan",
+    OPEN_BRANCHES = "open_branches",
+    SWEEP_FAN = "sweep_fan",
+    CANCEL_JOB = "cancel_job",
+    END_JOB = "end_job",
+    RETRY_JOB = "retry_job",
+    DECIDE_APPROVAL = "decide_approval",
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
@@ -46,6 +61,27 @@ impl Reply {
     pub(super) fn next<T: FromRedisValue>(&mut self) -> Result<T> {
         let value = self.rest.next().ok_or_else(|| corrupt(format!("the reply `{}` is too short", self.word)))?;
         redis::from_redis_value(value).map_err(|error| corrupt(error.to_string()))
+    }
+
+    /// The next part, if there is one.
+    pub(super) fn next_if_any<T: FromRedisValue>(&mut self) -> Result<Option<T>> {
+        if self.rest.len() == 0 { Ok(None) } else { self.next().map(Some) }
+    }
+
+    /// The next part, which is an id or a number.
+    pub(super) fn next_as<T: std::str::FromStr>(&mut self) -> Result<T> {
+        let text: String = self.next()?;
+        text.parse().map_err(|_| corrupt(format!("the reply `{}` has {text}", self.word)))
+    }
+
+    /// The next part, which is an id or a number, or empty.
+    pub(super) fn next_maybe<T: std::str::FromStr>(&mut self) -> Result<Option<T>> {
+        let text: String = self.next()?;
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            text.parse().map(Some).map_err(|_| corrupt(format!("not an id: {text}")))
+        }
     }
 
     /// The error for a word that no script answers.

@@ -1,19 +1,19 @@
 //! Tasks: claim, renew, complete, release, expire, progress.
 
 use relevo_shared::{
-    JobId, SkillName, TaskId, WorkerId,
+    BranchId, SkillName, TaskId, WorkerId,
     job::{LogLine, Stage},
     worker::ProgressReport,
 };
 
 use super::{
     Result, Store,
-    jobs::Standing,
     keys::Keys,
     millis,
     script::{CLAIM_TASKS, COMPLETE_TASK, EXPIRE_LEASES, RELEASE_TASK, RENEW_LEASES, REPORT_PROGRESS, Reply, corrupt},
+    standing::Standing,
 };
-use crate::domain::task::Outcome;
+use crate::domain::task::{DISPATCH_TIMEOUT, Outcome};
 
 /// A task goes back to its queue this often when its claim was never confirmed; then it counts as lost. Enough for cut
 /// connections, too few for a task that kills each worker that takes it.
@@ -26,7 +26,7 @@ pub(super) fn read_outcome(text: &str) -> Result<Outcome> {
     serde_json::from_str(text).map_err(|error| corrupt(format!("outcome: {error}")))
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
+pub(super) fn outcome_text(outcome: &Outcome) -> String {
     serde_json::to_string(outcome).expect("an outcome has string keys only")
 }
 
@@ -61,6 +61,8 @@ pub struct ClaimedTask {
     pub skill: SkillName,
     /// Its parameters, as JSON.
     pub params: String,
+    /// W3C trace context of its job.
+    pub trace: Option<String>,
     /// From 1.
     pub attempt: u32,
     /// The fencing number of this claim.
@@ -78,10 +80,12 @@ pub struct ClaimedTask {
 /// Answer to the end of a task.
 #[derive(Debug)]
 pub enum Completion {
-    /// It counts; the job needs its next step.
+    /// It counts; the branch needs its next step.
     Accepted {
-        /// How the job stands.
+        /// How the branch stands.
         standing: Box<Standing>,
+        /// What ran.
+        skill: String,
         /// How long the task ran, in milliseconds.
         run_ms: i64,
     },
@@ -93,11 +97,22 @@ pub enum Completion {
     Missing,
 }
 
+/// Tasks that a worker named and should not go on with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// It does not hold them (any more).
+    pub lost: Vec<String>,
+    /// They are cancelled.
+    pub cancelled: Vec<String>,
+}
+
 /// Answer to a hand-back or a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseAnswer {
     /// It counts.
     Accepted,
+    /// The task is cancelled: the worker should stop it.
+    Cancelled,
     /// The worker does not hold the task (any more).
     LeaseLost,
     /// There is no such task.
@@ -108,6 +123,7 @@ impl LeaseAnswer {
     fn read(reply: &Reply) -> Result<Self> {
         match reply.word() {
             "ok" => Ok(Self::Accepted),
+            "cancelled" => Ok(Self::Cancelled),
             "lease_lost" => Ok(Self::LeaseLost),
             "missing" => Ok(Self::Missing),
             _ => Err(reply.unexpected()),
@@ -150,17 +166,18 @@ impl Store {
         outcome: &Outcome,
         digest: &str,
     ) -> Result<Completion> {
-        let partition = task.job.partition(self.keys.partitions());
-        let mut call = COMPLETE_TASK.key(self.keys.task(task));
-        call.key(Keys::leases(partition)).key(Keys::due(partition)).key(self.keys.job(task.job));
-        call.arg(task.to_string()).arg(task.job.to_string()).arg(worker.as_str()).arg(token_text(token));
+        let (job, partition) = (task.job(), task.job().partition(self.keys.partitions()));
+        let mut call = COMPLETE_TASK.key(self.keys.branch(task.branch));
+        call.key(Keys::leases(partition)).key(Keys::due(partition)).key(self.keys.job(job));
+        call.arg(self.keys.prefix_of(job)).arg(task.to_string()).arg(worker.as_str()).arg(token_text(token));
         call.arg(outcome_text(outcome)).arg(digest).arg(millis(self.durations.recheck));
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         Ok(match reply.word() {
             "ok" => {
                 let (now, leased_at): (i64, i64) = (reply.next()?, reply.next()?);
-                let standing = Box::new(Standing::read(reply.next()?, now)?);
-                Completion::Accepted { standing, run_ms: now - leased_at }
+                let skill = reply.next()?;
+                let standing = Box::new(Standing::read(reply.next()?, reply.next_if_any()?, now)?);
+                Completion::Accepted { standing, skill, run_ms: now - leased_at }
             }
             "duplicate" => Completion::Duplicate,
             "lease_lost" => Completion::LeaseLost,
@@ -174,48 +191,53 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn release_task(&self, task: TaskId, worker: &WorkerId, token: Option<u64>) -> Result<LeaseAnswer> {
-        let mut call = RELEASE_TASK.key(self.keys.task(task));
-        call.key(Keys::leases(task.job.partition(self.keys.partitions())));
-        call.arg(self.keys.prefix_of(task.job)).arg(task.to_string()).arg(task.job.to_string());
+        let mut call = RELEASE_TASK.key(self.keys.branch(task.branch));
+        call.key(Keys::leases(task.job().partition(self.keys.partitions())));
+        call.arg(self.keys.prefix_of(task.job())).arg(task.to_string());
         call.arg(worker.as_str()).arg(token_text(token));
         LeaseAnswer::read(&call.invoke_async(&mut self.connections.get().await?).await?)
     }
 
-    /// Renews the leases of a worker. Answers those of the tasks that it does not hold.
+    /// Renews the leases of a worker. Answers those of the tasks that it should not go on with.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn renew_leases(&self, worker: &WorkerId, tasks: &[TaskId]) -> Result<Vec<String>> {
-        let mut lost = Vec::new();
+    pub async fn renew_leases(&self, worker: &WorkerId, tasks: &[TaskId]) -> Result<Renewed> {
+        let mut renewed = Renewed::default();
         for partition in self.partitions() {
             let mut call = RENEW_LEASES.key(Keys::leases(partition));
             call.arg(Keys::prefix(partition)).arg(worker.as_str());
             let mut any = false;
-            for task in tasks.iter().filter(|task| task.job.partition(self.keys.partitions()) == partition) {
+            for task in tasks.iter().filter(|task| task.job().partition(self.keys.partitions()) == partition) {
                 call.arg(task.to_string());
                 any = true;
             }
             if any {
-                let here: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
-                lost.extend(here);
+                let (lost, cancelled): (Vec<String>, Vec<String>) =
+                    call.invoke_async(&mut self.connections.get().await?).await?;
+                renewed.lost.extend(lost);
+                renewed.cancelled.extend(cancelled);
             }
         }
-        Ok(lost)
+        Ok(renewed)
     }
 
-    /// Ends the leases of a partition that have run out. Answers the jobs that need their next step.
+    /// Ends the leases of a partition that have run out, and tasks that nobody came for. Answers the branches that need
+    /// their next step.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<JobId>> {
+    pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<BranchId>> {
         let lost =
             Outcome::failed("States.HeartbeatTimeout", "the worker was not heard of for as long as its lease lasts");
         let overdue = Outcome::failed("States.Timeout", "the task ran longer than its TimeoutSeconds");
+        let unclaimed = Outcome::failed(DISPATCH_TIMEOUT, "no worker took the task within the job's dispatch_timeout");
         let mut call = EXPIRE_LEASES.key(Keys::leases(partition));
         call.key(Keys::due(partition)).arg(Keys::prefix(partition)).arg(limit).arg(UNCONFIRMED_CLAIMS);
         call.arg(millis(self.durations.recheck)).arg(outcome_text(&lost)).arg(outcome_text(&overdue));
-        let jobs: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
-        Ok(jobs.iter().filter_map(|id| id.parse().ok()).collect())
+        call.arg(outcome_text(&unclaimed));
+        let branches: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
+        Ok(branches.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// Takes what a running task tells of itself; renews its lease.
@@ -223,9 +245,10 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn report_progress(&self, task: TaskId, report: &ProgressReport) -> Result<LeaseAnswer> {
-        let mut call = REPORT_PROGRESS.key(self.keys.task(task));
-        call.key(Keys::leases(task.job.partition(self.keys.partitions()))).key(self.keys.job(task.job));
-        call.arg(self.keys.prefix_of(task.job)).arg(task.to_string()).arg(task.job.to_string());
+        let job = task.job();
+        let mut call = REPORT_PROGRESS.key(self.keys.branch(task.branch));
+        call.key(Keys::leases(job.partition(self.keys.partitions()))).key(self.keys.job(job));
+        call.arg(self.keys.prefix_of(job)).arg(task.to_string()).arg(job.to_string());
         call.arg(report.worker_id.as_str()).arg(token_text(report.lease_token));
         call.arg(report.progress.map(|fraction| fraction.to_string()).unwrap_or_default());
         call.arg(report.message.as_deref().unwrap_or_default());
@@ -249,8 +272,8 @@ fn log_text(line: &LogLine) -> String {
 }
 
 fn read_claimed(parts: Vec<String>) -> Result<ClaimedTask> {
-    let parts: [String; 10] = parts.try_into().map_err(|_| corrupt("a claim of another length".to_owned()))?;
-    let [id, skill, params, attempt, token, priority, deadline, heartbeat_ms, queued_at, now] = parts;
+    let parts: [String; 11] = parts.try_into().map_err(|_| corrupt("a claim of another length".to_owned()))?;
+    let [id, skill, params, attempt, token, priority, deadline, heartbeat_ms, queued_at, now, trace] = parts;
     fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
         text.parse().map_err(|_| corrupt(format!("not a number: {text}")))
     }
@@ -258,6 +281,7 @@ fn read_claimed(parts: Vec<String>) -> Result<ClaimedTask> {
         id: id.parse().map_err(|_| corrupt(format!("task id {id}")))?,
         skill: skill.parse().map_err(|_| corrupt(format!("skill {skill}")))?,
         params,
+        trace: if trace.is_empty() { None } else { Some(trace) },
         attempt: number(&attempt)?,
         token: number(&token)?,
         priority: number(&priority)?,

@@ -63,7 +63,7 @@ impl Orchestrator {
     /// Queues a task that has more members than it needs.
     pub(crate) fn queue_with(&self, skill: &str, params: &Value, more: &Value) -> TaskId {
         let job_id = JobId::fresh();
-        let task_id = TaskId { job: job_id, number: 1 };
+        let task_id = TaskId { branch: job_id.into(), number: 1 };
         let mut task = json!({
             "job_id": job_id, "task_id": task_id, "type": skill, "params": params, "lease_token": 7, "attempt": 1,
         });

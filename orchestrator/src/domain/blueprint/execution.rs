@@ -26,14 +26,17 @@ pub struct Execution {
 /// What a branch has for itself from its beginning to its end.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Own {
+    /// The variables that its states have assigned.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(super) variables: Map<String, Value>,
     /// The item of the innermost Map around it, where its states may ask for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) item: Option<Item>,
 }
 
 impl Own {
-    const fn is_empty(&self) -> bool {
-        self.item.is_none()
+    fn is_empty(&self) -> bool {
+        self.item.is_none() && self.variables.is_empty()
     }
 }
 

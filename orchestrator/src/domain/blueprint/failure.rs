@@ -33,7 +33,7 @@ pub(super) const PREDEFINED: [&str; 17] = [
     "States.BranchFailed",
     "States.ItemReaderFailed",
     "States.ResultWriterFailed",
-    "States.QueryEvaluationError",
+    QUERY_EVALUATION_ERROR,
     "States.Http.Socket",
 ];
 

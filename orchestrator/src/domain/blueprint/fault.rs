@@ -32,7 +32,18 @@ pub(super) type Places = HashMap<String, (usize, usize)>;
 
 /// Collects faults, so that one reading reports all of them.
 #[derive(Debug, Default)]
-pub(super) struct Faults(Vec<Found>);
+pub(super) struct Faults {
+    found: Vec<Found>,
+    uses: Vec<Use>,
+}
+
+/// A variable where it is read or assigned: right or wrong only once the whole machine is known.
+#[derive(Debug)]
+pub(super) struct Use {
+    pub(super) path: String,
+    pub(super) variable: String,
+    pub(super) assigns: bool,
+}
 
 #[derive(Debug)]
 struct Found {
@@ -46,23 +57,43 @@ impl Faults {
     /// A field that is there and wrong.
     pub(super) fn add(&mut self, path: impl Into<String>, reason: impl Into<String>) {
         let path = path.into();
-        self.0.push(Found { stands_at: path.clone(), path, reason: reason.into() });
+        self.found.push(Found { stands_at: path.clone(), path, reason: reason.into() });
+    }
+
+    /// A variable that is read by the field at `path`.
+    pub(super) fn reads(&mut self, path: &str, variable: &str) {
+        self.uses.push(Use { path: path.to_owned(), variable: variable.to_owned(), assigns: false });
+    }
+
+    /// A variable that is assigned by the field at `path`.
+    pub(super) fn assigns(&mut self, path: &str, variable: &str) {
+        self.uses.push(Use { path: path.to_owned(), variable: variable.to_owned(), assigns: true });
+    }
+
+    /// How many variables have been met.
+    pub(super) fn met(&self) -> usize {
+        self.uses.len()
+    }
+
+    /// Takes the variables that were met after the first `met`.
+    pub(super) fn take_uses(&mut self, met: usize) -> Vec<Use> {
+        self.uses.split_off(met)
     }
 
     /// A field that should be there and is not.
     pub(super) fn missing(&mut self, holder: &str, field: &str, reason: impl Into<String>) {
         let path = join_key(holder, field);
-        self.0.push(Found { path, stands_at: holder.to_owned(), reason: reason.into() });
+        self.found.push(Found { path, stands_at: holder.to_owned(), reason: reason.into() });
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 
     /// The faults in the order of the file, those without a place first.
     pub(super) fn located(self, places: &Places) -> Vec<Fault> {
         let mut faults: Vec<Fault> = self
-            .0
+            .found
             .into_iter()
             .map(|found| {
                 let place = nearest(&found.stands_at, places);

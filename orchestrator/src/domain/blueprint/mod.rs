@@ -4,6 +4,8 @@
 //! [`Blueprint::parse`] reads a file and reports every fault at once. [`start`], [`begin_branch`] and [`resume`] run the
 //! machine from one wait to the next: they get what happened and answer with what is to be done, and do nothing themselves.
 
+#[cfg(test)]
+mod branch_parse_tests;
 mod choice;
 #[cfg(test)]
 mod drive;
@@ -21,6 +23,8 @@ mod golden_tests;
 mod graph;
 mod intrinsic;
 mod jsonata;
+#[cfg(test)]
+mod jsonata_tests;
 mod model;
 mod parse;
 #[cfg(test)]
@@ -32,6 +36,8 @@ mod scope;
 mod source;
 mod suggest;
 mod template;
+#[cfg(test)]
+mod variable_tests;
 mod work;
 
 use relevo_shared::problem::Detail;

@@ -44,6 +44,8 @@ pub(super) type StateIndex = usize;
 pub(super) struct State {
     pub(super) name: String,
     pub(super) flow: Flow,
+    /// `Assign`: the variables that it gives a value when it ends well.
+    pub(super) assign: Option<Template>,
     pub(super) kind: Kind,
 }
 
@@ -73,7 +75,15 @@ impl Kind {
 
 /// How data comes into a state and goes out of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Flow {
+pub(super) enum Flow {
+    JsonPath(Box<Paths>),
+    /// `Output`; without it a result replaces the input, and where there is no result the input goes on.
+    Jsonata(Option<Template>),
+}
+
+/// The fields by which data flows in the language JSONPath.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Paths {
     /// `InputPath`.
     pub(super) input: Selection,
     /// `ResultSelector`.
@@ -128,6 +138,7 @@ pub(super) struct Task {
     pub(super) work: Work,
 }
 
+/// A Pass state; in JSONata it has nothing of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pass {
     /// `Result`, which wins over `Parameters`.
@@ -138,8 +149,18 @@ pub(super) struct Pass {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
-    pub(super) branches: Vec<(Rule, StateIndex)>,
+    pub(super) branches: Vec<Branch>,
     pub(super) default: Option<StateIndex>,
+}
+
+/// A rule of a Choice, and what follows when it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Branch {
+    pub(super) rule: Rule,
+    pub(super) assign: Option<Template>,
+    /// How data goes out when it holds, where that is not as the state says.
+    pub(super) flow: Option<Flow>,
+    pub(super) next: StateIndex,
 }
 
 #[derive(Debug, Clone, PartialEq)]

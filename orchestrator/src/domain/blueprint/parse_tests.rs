@@ -10,7 +10,7 @@ fn faults(text: &str) -> Vec<String> {
 }
 
 /// The faults of a machine with these states, without their lines, as `path: reason`.
-fn faults_of(states: &Value) -> Vec<String> {
+pub(super) fn faults_of(states: &Value) -> Vec<String> {
     let start = states.as_object().and_then(|states| states.keys().next()).cloned().unwrap_or_default();
     let definition = json!({"StartAt": start, "States": states});
     let file = json!({"name": "f", "version": "1", "endpoint": "/f", "definition": definition});
@@ -146,9 +146,14 @@ fn faults_of_a_task_are_named() {
             "Catch[0].ResultPath",
             "written to",
         ),
-        (json!({"Assign": {}}), "Assign", "not supported yet"),
-        (json!({"Arguments": {}}), "Arguments", "unknown field"),
-        (json!({"QueryLanguage": "JSONata"}), "QueryLanguage", "not supported yet"),
+        (json!({"Assign": 1}), "Assign", "must be an object"),
+        (json!({"Assign": {"states": 1}}), "Assign.states", "keeps that name"),
+        (json!({"Assign": {"a-b.$": "$"}}), "Assign['a-b.$']", "letters, digits"),
+        (json!({"Parameters": {"a.$": "$who"}}), "Parameters['a.$']", "assigns `$who`"),
+        (json!({"Assign": {"whom": 1}, "InputPath": "$who.x"}), "InputPath", "did you mean `whom`?"),
+        (json!({"ResultPath": "$who"}), "ResultPath", "cannot be written to"),
+        (json!({"Arguments": {}}), "Arguments", "belongs to JSONata"),
+        (json!({"QueryLanguage": "JSONat"}), "QueryLanguage", "`JSONPath` or `JSONata`"),
         (json!({"Credentials": {}}), "Credentials", "not supported"),
         (json!({"Comment": 1}), "Comment", "must be text"),
     ] {
@@ -250,7 +255,7 @@ fn a_machine_wide_field_that_is_not_supported_is_refused() {
 
     assert!(faults(&machine("Version: '1.0', QueryLanguage: JSONPath, Comment: c")).is_empty());
     assert!(faults(&machine("Version: '2.0'"))[0].contains("must be `1.0`"));
-    assert!(faults(&machine("QueryLanguage: JSONata"))[0].contains("not supported yet"));
+    assert!(faults(&machine("QueryLanguage: XPath"))[0].contains("`JSONPath` or `JSONata`"));
     assert!(faults(&machine("TimeoutSeconds: 0"))[0].contains("from 1 to"));
 }
 

@@ -1,18 +1,36 @@
 -- advance_job: pending | running | waiting -> the state of the next step  story: a_step_is_taken_once
--- KEYS job, due, finished task   ARGV prefix, id, revision, keep_task_ms, then a step (see prelude)
--- replies: ok | missing | stale | ended
-local job, due, task, prefix, id = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2]
-local step = {}
-for i = 1, 16 do step[i] = ARGV[4 + i] end
-local j = redis.call("HMGET", job, "revision", "ended_at")
-if not j[1] then return {"missing"} end
-if j[2] then return {"ended"} end
-if j[1] ~= ARGV[3] then return {"stale"} end
+-- KEYS job, due   ARGV prefix, id, revision, retention_ms, number of the task that has ended ("" for none), then a step (see prelude)
+-- replies: ok and the parent's branch ("" for none) | missing | stale | ended | cancelling
+local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
+local step = named(6)
+local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "slots", "unique", "webhook_url", "parent", "deadline",
+  "task", "task_state", "worker", "token", "digest", "cancelling_at"}
+local j = {}
+for i, value in ipairs(redis.call("HMGET", job, unpack(names))) do j[names[i]] = value end
+if not j.revision then return {"missing"} end
+if j.ended_at then return {"ended"} end
+if j.revision ~= ARGV[3] then return {"stale"} end
+if j.cancelling_at and step.state ~= "cancelled" then return {"cancelling"} end
 -- No check below this line: Redis keeps what a script wrote before it stopped.
+local now, revision = clock(), ARGV[3] + 1
 redis.call("ZREM", due, id)
+local fields = {"revision", revision, "state", step.state, "start", ""}
+-- Who ended the task, and how, is kept: a worker may send its result again.
+if ARGV[5] ~= "" then
+  fields[#fields + 1] = "last"
+  fields[#fields + 1] = j.task .. "|" .. (j.worker or "") .. "|" .. (j.token or "") .. "|" .. (j.digest or "")
+end
 -- What the last task told of itself is not true of the next one.
-if step[8] ~= "" then redis.call("HDEL", job, "wait_until", "progress", "message", "stages") end
-apply_step(prefix, job, id, step, clock(), {"revision", ARGV[3] + 1})
--- Who ended the task, and how, is kept for a while: a worker may send its result again.
-if redis.call("HDEL", task, "params", "outcome") > 0 then redis.call("PEXPIRE", task, ARGV[4]) end
-return {"ok"}
+if step.number then redis.call("HDEL", job, "progress", "message", "stages") end
+if step.ended then
+  fields[#fields + 1] = "ended_at"
+  fields[#fields + 1] = now
+end
+apply_step(prefix, id, job, step, j, now, fields)
+record(prefix, id, step.ended and step.state or "advanced", "entered", step.entered or "[]",
+  "task", step.number and id .. "." .. step.number or "")
+if step.approval and j.webhook_url then
+  redis.call("ZADD", prefix .. "deliveries", now, id .. "|job.approval_wanted|" .. revision)
+end
+if step.ended then finish_job(prefix, id, job, step.state, revision, ARGV[4], j, now) end
+return {"ok", step.ended and j.parent or ""}

@@ -1,46 +1,71 @@
--- claim_tasks: queued -> leased                                          story: a_task_is_claimed_by_one_worker_only
+-- claim_tasks: queued -> leased | parked                                 story: a_task_is_claimed_by_one_worker_only
 -- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms
 -- replies: "empty" when no queue holds any more, else "more"; then one list per task: id, skill, params, attempt, token,
--- priority, deadline, heartbeat_ms ("" for none), queued_at, now
+-- priority, deadline ("" for none), heartbeat_ms ("" for none), queued_at, now, trace ("" for none)
 local leases, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 local max, lease_ms, confirm_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local now
 
--- The first of every queue that this worker can serve, one more than it may have, the best of all first.
-local heads = {}
-for i = 2, #KEYS do
-  local head = redis.call("ZRANGE", KEYS[i], 0, max, "WITHSCORES")
-  for j = 1, #head, 2 do heads[#heads + 1] = {queue = KEYS[i], task = head[j], score = tonumber(head[j + 1])} end
-end
-table.sort(heads, function(a, b)
-  if a.score ~= b.score then return a.score < b.score end
-  return a.task < b.task
-end)
-
-local claimed, now = {}, nil
-for _, head in ipairs(heads) do
-  if #claimed == max then break end
-  local id = head.task
-  redis.call("ZREM", head.queue, id)
-  local task = prefix .. "task:" .. id
-  local t = redis.call("HMGET", task,
-    "state", "skill", "params", "attempt", "priority", "timeout_ms", "heartbeat_ms", "queued_at", "claims")
-  -- A task that is gone or no longer queued leaves its queue without a word.
-  if t[1] == "queued" then
-    now = now or clock()
-    local token = (tonumber(t[9]) or 0) + 1
-    local deadline = t[6] ~= "" and now + t[6] or ""
-    local lease = t[7] ~= "" and math.min(lease_ms, tonumber(t[7])) or lease_ms
-    local expiry = now + math.min(lease, confirm_ms)
-    if deadline ~= "" then expiry = math.min(expiry, deadline) end
-    local job = id:match("^[^.]+")
-    redis.call("HSET", task, "state", "leased", "worker", worker, "token", token, "claims", token,
-      "leased_at", now, "lease_ms", lease, "deadline", deadline, "confirmed", 0)
-    redis.call("ZADD", leases, expiry, id)
-    redis.call("HSETNX", prefix .. "job:" .. job, "started_at", now)
-    redis.call("HSET", prefix .. "job:" .. job, "state", "running")
-    record(prefix .. "events:" .. job, "leased", "task", id, "worker", worker, "attempt", t[4])
-    claimed[#claimed + 1] = {id, t[2], t[3], t[4], tostring(token), t[5],
-      deadline ~= "" and string.format("%.0f", deadline) or "", t[7], t[8], string.format("%.0f", now)}
+-- Whether all slots that a task needs are free; it takes them, or waits for the first that is not.
+local function take_slots(task, record_key, slots)
+  for name, limit in slots:gmatch("(%S+)=(%d+)") do
+    if redis.call("SCARD", prefix .. "slot:" .. name) >= tonumber(limit) then
+      redis.call("ZADD", prefix .. "parked:" .. name, redis.call("HGET", record_key, "score"), task)
+      redis.call("HSET", record_key, "task_state", "parked")
+      return false
+    end
   end
+  for name in slots:gmatch("(%S+)=%d+") do redis.call("SADD", prefix .. "slot:" .. name, task) end
+  return true
 end
-return {#heads <= max and "empty" or "more", claimed}
+
+-- Leases the task if it can be had. A task that is gone or no longer queued leaves its queue without a word.
+local function lease(head)
+  local task = head.task
+  redis.call("ZREM", head.queue, task)
+  local branch, job = branch_of(task), job_of(task)
+  local record_key, job_key = record_of(prefix, branch), prefix .. "job:" .. job
+  local t = redis.call("HMGET", record_key, "task", "task_state", "skill", "params", "attempt", "priority", "timeout_ms",
+    "heartbeat_ms", "queued_at", "claims", "slots", "client")
+  if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
+  local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
+  if j[2] or j[3] then return end
+  if t[11] and t[11] ~= "" and not take_slots(task, record_key, t[11]) then return end
+
+  now = now or clock()
+  local token = (tonumber(t[10]) or 0) + 1
+  local deadline = t[7] ~= "" and now + t[7] or nil
+  if j[4] and j[4] ~= "" then deadline = math.min(deadline or math.huge, tonumber(j[4])) end
+  local lease = t[8] ~= "" and math.min(lease_ms, tonumber(t[8])) or lease_ms
+  local expiry = now + math.min(lease, confirm_ms)
+  if t[7] ~= "" then expiry = math.min(expiry, now + t[7]) end
+  redis.call("HSET", record_key, "task_state", "leased", "worker", worker, "token", token, "claims", token, "leased_at", now,
+    "lease_ms", lease, "task_deadline", t[7] ~= "" and whole(now + t[7]) or "", "confirmed", 0)
+  redis.call("ZADD", leases, expiry, task)
+  redis.call("ZADD", prefix .. "fair:" .. head.queue:sub(#prefix + 7), "GT", whole(head.score + t[6] * 1e12), "")
+  if j[1] then redis.call("HSET", job_key, "state", "running")
+  else redis.call("HSET", job_key, "state", "running", "started_at", now) end
+  record(prefix, job, "leased", "task", task, "worker", worker, "attempt", t[5])
+  return {task, t[3], t[4], t[5], tostring(token), t[6], deadline and whole(deadline) or "", t[8], t[9], whole(now), j[5] or ""}
+end
+
+local claimed, seen = {}, 0
+while true do
+  -- The first of every queue that this worker can serve, one more than it may have, the best of all first.
+  local heads = {}
+  for i = 2, #KEYS do
+    local head = redis.call("ZRANGE", KEYS[i], 0, max - #claimed, "WITHSCORES")
+    for j = 1, #head, 2 do heads[#heads + 1] = {queue = KEYS[i], task = head[j], score = tonumber(head[j + 1])} end
+  end
+  if #heads == 0 then return {"empty", claimed} end
+  table.sort(heads, function(a, b)
+    if a.score ~= b.score then return a.score < b.score end
+    return a.task < b.task
+  end)
+  local room = max - #claimed
+  for i = 1, math.min(room, #heads) do claimed[#claimed + 1] = lease(heads[i]) end
+  if #heads <= room then return {"empty", claimed} end
+  seen = seen + room
+  -- Tasks that could not be had are looked past, but not for ever: the worker asks again.
+  if #claimed == max or seen > 200 then return {"more", claimed} end
+end

@@ -1,4 +1,7 @@
 -- prelude: the words that several scripts share; put in front of each of them.
+--
+-- A branch is `<job>`, the job's own, or `<job>.<fan>.<index>`; its record is the job's or one of its own. It has one task at
+-- most, which is written into the record, with the id `<branch>.<number>`. An empty string stands for "none".
 
 -- Milliseconds since 1970 on Redis's clock, the only clock that a deadline is set or tested with.
 local function clock()
@@ -6,50 +9,165 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- One line of a job's history.
-local function record(events, kind, ...)
-  redis.call("XADD", events, "MAXLEN", "~", 2000, "*", "event", kind, ...)
+-- A whole number without an exponent.
+local function whole(number) return string.format("%.0f", number) end
+
+local function job_of(id) return id:match("^[^.]+") end
+local function branch_of(task) return task:match("^(.*)%.%d+$") end
+local function record_of(prefix, branch)
+  return prefix .. (branch:find(".", 1, true) and "branch:" or "job:") .. branch
 end
 
--- Puts a task into its queue and wakes one waiting poll on every replica.
--- The score orders by priority, then by age.
-local function enqueue(prefix, queue, id, score)
-  redis.call("ZADD", prefix .. "queue:" .. queue, score, id)
+-- The names and values in ARGV from `first` on, as a table.
+local function named(first)
+  local fields = {}
+  for i = first, #ARGV, 2 do fields[ARGV[i]] = ARGV[i + 1] end
+  return fields
+end
+
+-- One line of a job's history.
+local function record(prefix, job, kind, ...)
+  redis.call("XADD", prefix .. "events:" .. job, "MAXLEN", "~", 2000, "*", "event", kind, ...)
+end
+
+-- Where a task stands in its queue: by priority, and within one priority by turns, so that a client with many tasks does
+-- not keep another waiting (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). The set `fair` holds the tag of the last
+-- task that was claimed, under the empty name, and that of each client's last task.
+local function place_in_queue(prefix, queue, client, priority)
+  local fair = prefix .. "fair:" .. queue
+  local last = redis.call("ZMSCORE", fair, "", client)
+  local tag = math.max(tonumber(last[1] or 0), tonumber(last[2] or 0)) + 1
+  redis.call("ZADD", fair, tag, client)
+  return tag - priority * 1e12
+end
+
+-- Puts a task into its queue and wakes one waiting poll on every replica. With `dispatch_ms` it must be claimed within that time.
+local function enqueue(prefix, queue, task, score, dispatch_ms, now)
+  redis.call("ZADD", prefix .. "queue:" .. queue, score, task)
+  if dispatch_ms and dispatch_ms ~= "" then redis.call("ZADD", prefix .. "leases", now + dispatch_ms, task) end
   redis.call("PUBLISH", "relevo:wake", queue)
 end
 
--- Writes one step of a blueprint, as the domain decided it, with more fields of the job. `step` holds, in order:
---   1 state  2 execution  3 current state  4 states entered  5 due in ms  6 result  7 error
---   8 task id  9 skill  10 queue  11 params  12 timeout ms  13 heartbeat ms  14 attempt  15 priority  16 retention ms
--- An empty string stands for "none".
-local function apply_step(prefix, job, id, step, now, fields)
+-- Gives back the slots that a task held, and queues the first task that waits for each. `slots` are words `<name>=<limit>`.
+local function free_slots(prefix, slots, task, now)
+  if not slots then return end
+  for name in slots:gmatch("(%S+)=%d+") do
+    redis.call("SREM", prefix .. "slot:" .. name, task)
+    local next = redis.call("ZPOPMIN", prefix .. "parked:" .. name)[1]
+    if next then
+      local record = record_of(prefix, branch_of(next))
+      local t = redis.call("HMGET", record, "task_state", "queue", "score", "dispatch_ms")
+      if t[1] == "parked" then
+        redis.call("HSET", record, "task_state", "queued")
+        enqueue(prefix, t[2], next, t[3], t[4], now)
+      end
+    end
+  end
+end
+
+-- Takes a task away from whoever holds it, or from the queue that it waits in. Says who held it ("" for nobody).
+local function revoke(prefix, record, task, now)
+  local t = redis.call("HMGET", record, "task_state", "queue", "slots", "worker")
+  redis.call("ZREM", prefix .. "leases", task)
+  if t[1] == "queued" then redis.call("ZREM", prefix .. "queue:" .. t[2], task) end
+  if t[1] == "parked" then
+    for name in t[3]:gmatch("(%S+)=%d+") do redis.call("ZREM", prefix .. "parked:" .. name, task) end
+  end
+  if t[1] == "leased" then free_slots(prefix, t[3], task, now) end
+  if t[1] ~= "done" then redis.call("HSET", record, "task_state", "revoked") end
+  return t[1] == "leased" and t[4] or ""
+end
+
+-- An approval that a branch waits for is wanted no more.
+local function drop_approval(prefix, branch)
+  local job = job_of(branch)
+  if redis.call("HDEL", prefix .. "approvals:" .. job, branch) == 1 then
+    redis.call("HINCRBY", prefix .. "job:" .. job, "approvals", -1)
+  end
+end
+
+-- Stops whatever a branch waits for. Says which worker holds its task, the task, and its child ("" for none).
+local function abort(prefix, branch, record_key, now)
+  local b = redis.call("HMGET", record_key, "task", "fan", "child")
+  local task, worker = "", ""
+  if b[1] and b[1] ~= "" then
+    task = branch .. "." .. b[1]
+    worker = revoke(prefix, record_key, task, now)
+    drop_approval(prefix, branch)
+  end
+  if b[2] and b[2] ~= "" then
+    local fan = job_of(branch) .. "." .. b[2]
+    redis.call("HSET", prefix .. "fan:" .. fan, "state", "closed")
+    redis.call("ZADD", prefix .. "sweep", now, fan)
+  end
+  redis.call("ZREM", prefix .. "due", branch)
+  return worker, task, b[3] or ""
+end
+
+-- Writes one step of a branch, as the domain decided it, with more fields of its record. `step` may have: execution, current,
+-- entered, state, due_ms, result, error, number (of a task) with skill, queue, params, timeout_ms, heartbeat_ms, attempt; child
+-- (with skill and params: its blueprint and input); approval; fan with fan_total, fan_limit, fan_tolerated, fan_variables. `terms` are the job's client, priority, dispatch_ms and
+-- slots, and the task_state that the branch was in.
+local function apply_step(prefix, branch, record_key, step, terms, now, fields)
+  local job = job_of(branch)
   local function field(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  field("state", step[1])
-  field("execution", step[2])
-  field("current", step[3])
-  field("task", step[8])
-  local ended = step[16] ~= ""
-  if step[6] ~= "" then field("result", step[6]) end
-  if step[7] ~= "" then field("error", step[7]) end
-  if step[5] ~= "" then field("wait_until", now + step[5]) end
-  if ended then field("ended_at", now) end
-  redis.call("HSET", job, unpack(fields))
-
-  local events = prefix .. "events:" .. id
-  record(events, ended and step[1] or "advanced", "entered", step[4], "task", step[8])
-  if step[5] ~= "" then redis.call("ZADD", prefix .. "due", now + step[5], id) end
-  if step[8] ~= "" then
-    local score = now - step[15] * 1e12
-    redis.call("HSET", prefix .. "task:" .. step[8],
-      "state", "queued", "skill", step[9], "queue", step[10], "params", step[11], "timeout_ms", step[12],
-      "heartbeat_ms", step[13], "attempt", step[14], "priority", step[15], "score", score, "queued_at", now)
-    enqueue(prefix, step[10], step[8], score)
+  if terms.task_state == "open" then drop_approval(prefix, branch) end
+  for _, name in ipairs({"execution", "current", "result", "error", "child", "fan"}) do
+    field(name, step[name] or "")
   end
-  if ended then
-    redis.call("PEXPIRE", job, step[16])
-    redis.call("PEXPIRE", events, step[16])
+  field("wait_until", step.due_ms and whole(now + step.due_ms) or "")
+  local task = step.number and branch .. "." .. step.number or ""
+  field("task", step.number or "")
+  if step.number or step.child then
+    for _, name in ipairs({"skill", "params", "timeout_ms", "heartbeat_ms", "attempt"}) do field(name, step[name] or "") end
   end
+  if step.number then
+    field("outcome", "")
+    field("queued_at", now)
+    if step.queue then
+      local score = place_in_queue(prefix, step.queue, terms.client, terms.priority)
+      field("queue", step.queue)
+      field("score", whole(score))
+      field("task_state", "queued")
+      enqueue(prefix, step.queue, task, score, terms.dispatch_ms, now)
+    else
+      field("task_state", "open")
+    end
+  end
+  if step.approval then
+    redis.call("HSET", prefix .. "approvals:" .. job, branch, step.approval)
+    redis.call("HINCRBY", prefix .. "job:" .. job, "approvals", 1)
+  end
+  if step.fan then
+    redis.call("HSET", prefix .. "fan:" .. job .. "." .. step.fan, "state", "open", "parent", branch, "total", step.fan_total,
+      "limit", step.fan_limit or "", "tolerated", step.fan_tolerated, "variables", step.fan_variables,
+      "opened", 0, "running", 0, "done", 0, "failed", 0)
+    redis.call("PERSIST", prefix .. "items:" .. job .. "." .. step.fan)
+  end
+  redis.call("HSET", record_key, unpack(fields))
+  if step.due_ms then redis.call("ZADD", prefix .. "due", now + step.due_ms, branch) end
 end
+
+-- What is left to do when a job has reached its end: `job` holds its fields client, unique, webhook_url, parent, deadline.
+local function finish_job(prefix, id, record_key, state, revision, retention_ms, job, now)
+  if job.deadline and job.deadline ~= "" then redis.call("ZREM", prefix .. "deadlines", id) end
+  redis.call("HINCRBY", prefix .. "counts", "open:" .. job.client, -1)
+  redis.call("HINCRBY", prefix .. "counts", "ended:" .. state, 1)
+  if job.unique and job.unique ~= "" and redis.call("GET", prefix .. "unique:" .. job.unique) == id then
+    redis.call("DEL", prefix .. "unique:" .. job.unique)
+  end
+  if job.webhook_url and job.webhook_url ~= "" then
+    redis.call("ZADD", prefix .. "deliveries", now, id .. "|job." .. state .. "|" .. revision)
+  end
+  if job.parent and job.parent ~= "" then redis.call("ZADD", prefix .. "due", now, job.parent) end
+  redis.call("PEXPIRE", record_key, retention_ms)
+  redis.call("PEXPIRE", prefix .. "events:" .. id, retention_ms)
+end
+
+-- What the next step of a branch is decided from, and what is common to all branches of its job.
+local BRANCH_FIELDS = {"revision", "execution", "start", "wait_until", "task", "fan", "child"}
+local JOB_FIELDS = {"state", "hash", "input", "source", "created_at", "client", "priority", "cancelling_at", "slots", "trace",
+  "depth"}

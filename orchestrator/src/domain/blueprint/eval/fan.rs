@@ -13,9 +13,10 @@ use crate::domain::blueprint::{
     execution::{BranchStart, FanOrder, Item, Own},
     failure::{DATA_LIMIT_EXCEEDED, Failure},
     fan::{Batcher, MapState, Parallel, Processor, Tolerated},
+    jsonata::Once,
     model::State,
     scope::{Scope, Seen},
-    template::Expression,
+    template::Template,
 };
 
 impl Run<'_> {
@@ -35,19 +36,22 @@ impl Run<'_> {
             let item = stay.own.item.as_ref().filter(|_| processor.wants_item).cloned();
             branches.push(self.branch(*processor, input.clone(), item));
         }
-        Ok(self.fan(state, branches))
+        Ok(self.fan(state, stay, branches))
     }
 
     pub(super) fn map_order(&self, state: &State, map: &MapState, stay: &Stay<'_>) -> Result<FanOrder, Failure> {
         let input = self.effective(&state.flow, stay)?;
         let scope = self.scope(stay, &input);
         let found = match &map.items {
-            Some(expression) => expression.seek(&scope)?,
+            Some(template) => template.seek(&scope)?,
             None => Some(Cow::Borrowed(input.as_ref())),
         };
         let Some(Value::Array(items)) = found.as_deref() else {
-            let path = map.items.as_ref().map_or("$", Expression::shown);
-            return Err(Failure::runtime(format!("`{path}` of state `{}` must find an array of items", state.name)));
+            const WANTED: &str = "an array of items";
+            return Err(match &map.items {
+                Some(Template::Computed(expression)) => expression.misfit(WANTED, &scope),
+                _ => Failure::runtime(format!("the input of state `{}` must be {WANTED}", state.name)),
+            });
         };
         let branches = match &map.batcher {
             Some(batcher) => self.batches(map, batcher, items, &scope)?,
@@ -58,7 +62,7 @@ impl Run<'_> {
             None => None,
         };
         let tolerated_failures = tolerated(&map.tolerated, branches.len(), &scope)?;
-        Ok(FanOrder { max_concurrency, tolerated_failures, ..self.fan(state, branches) })
+        Ok(FanOrder { max_concurrency, tolerated_failures, ..self.fan(state, stay, branches) })
     }
 
     /// A branch for each item.
@@ -136,8 +140,9 @@ impl Run<'_> {
     fn input_of(&self, map: &MapState, index: usize, value: &Value, scope: &Scope<'_>) -> Result<Value, Failure> {
         match &map.selector {
             Some(template) => {
+                let shown = Once::default();
                 let mut scope = *scope;
-                scope.here.item = Some(Seen { index, value });
+                scope.here.item = Some(Seen { index, value, shown: &shown });
                 template.fill(&scope)
             }
             None => {
@@ -149,12 +154,13 @@ impl Run<'_> {
 
     fn branch(&self, processor: Processor, input: Value, item: Option<Item>) -> BranchStart {
         let state = self.machine.states[processor.start].name.clone();
-        BranchStart { state, input, own: Own { item } }
+        BranchStart { state, input, own: Own { item, ..Own::default() } }
     }
 
     /// A fan without limits that fails with its first branch.
-    fn fan(&self, state: &State, branches: Vec<BranchStart>) -> FanOrder {
-        let variables = self.world.facts.outer.cloned().unwrap_or_default();
+    fn fan(&self, state: &State, stay: &Stay<'_>, branches: Vec<BranchStart>) -> FanOrder {
+        let mut variables = self.world.facts.outer.cloned().unwrap_or_default();
+        variables.extend(stay.own.variables.clone());
         FanOrder { state: state.name.clone(), branches, max_concurrency: None, tolerated_failures: 0, variables }
     }
 }

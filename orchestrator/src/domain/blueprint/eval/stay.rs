@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::blueprint::{
-    execution::{Awaits, Execution, Next, Own},
+    execution::{Awaits, Execution, Item, Next, Own},
     failure::Failure,
+    jsonata::ShownInState,
     model::StateIndex,
     scope::{Here, Seen},
 };
@@ -18,6 +19,8 @@ pub(super) struct Stay<'a> {
     pub(super) retries: Vec<u32>,
     pub(super) data: Cow<'a, Value>,
     pub(super) own: Own,
+    /// What expressions have seen of it.
+    pub(super) shown: ShownInState,
 }
 
 /// What a state has led to.
@@ -31,6 +34,11 @@ pub(super) enum Move<'a> {
 }
 
 impl<'a> Stay<'a> {
+    /// A stay that begins now.
+    pub(super) fn new(state: &'a str, entered_ms: i64, data: Cow<'a, Value>, own: Own) -> Self {
+        Self { state, entered_ms, retries: Vec::new(), data, own, shown: ShownInState::default() }
+    }
+
     pub(super) fn rest(self, awaits: Awaits, next: Next) -> Move<'a> {
         let data = match self.data {
             Cow::Borrowed(_) => None,
@@ -38,6 +46,11 @@ impl<'a> Stay<'a> {
         };
         let Self { state, entered_ms, retries, own, .. } = self;
         Move::Rest(Execution { state: state.to_owned(), data, entered_ms, retries, awaits, own }, next)
+    }
+
+    /// Gives variables their new values, for the states to come.
+    pub(super) fn assign(&mut self, assigned: Map<String, Value>) {
+        self.own.variables.extend(assigned);
     }
 
     pub(super) fn enter(self, index: StateIndex) -> Move<'a> {
@@ -66,7 +79,11 @@ impl<'a> Stay<'a> {
             state: self.state,
             entered_ms: self.entered_ms,
             retries: self.retries.iter().sum(),
-            item: self.own.item.as_ref().map(Seen::from),
+            item: self.own.item.as_ref().map(|Item { index, value }| Seen {
+                index: *index,
+                value,
+                shown: &self.shown.item,
+            }),
         }
     }
 }

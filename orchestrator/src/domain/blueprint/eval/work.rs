@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     Run,
+    flow::{ERROR_OUTPUT, RESULT},
     numbers::{MAX_SECONDS, whole},
     stay::{Move, Stay},
 };
@@ -11,7 +12,7 @@ use crate::domain::{
     blueprint::{
         execution::{Awaits, Next, TaskOrder, WaitReason},
         failure::{EXCEED_TOLERATED, Failure, means},
-        model::{Kind, State, Task},
+        model::{Kind, State, Task, Then},
         resource::Resource,
         work::Work,
     },
@@ -48,8 +49,7 @@ impl Run<'_> {
         let params = task.parameters.as_ref().map(|template| template.fill(&scope)).transpose()?;
         let params = params.unwrap_or_else(|| input.into_owned());
         if !params.is_object() {
-            let cause =
-                "the parameters of a task must be an object: give it Parameters, or an InputPath that leads to one";
+            let cause = "what a task gets must be an object: give it Parameters (in JSONata, Arguments) that are one";
             return Err(Failure::runtime(cause));
         }
         Ok(TaskOrder {
@@ -70,12 +70,9 @@ impl Run<'_> {
         mut stay: Stay<'s>,
         output: Value,
     ) -> Move<'s> {
-        let selected = match &state.flow.selector {
-            Some(template) => template.fill(&self.scope(&stay, &output)),
-            None => Ok(output),
-        };
-        match selected.and_then(|result| self.output(&state.flow, &mut stay, Some(result))) {
-            Ok(()) => self.follow(stay, work.then),
+        let ended = self.settle(&state.flow, state.assign.as_ref(), &mut stay, (RESULT, output));
+        match ended {
+            Ok(assigned) => self.follow(stay, assigned, work.then),
             Err(failure) => self.failed(state, work, stay, failure),
         }
     }
@@ -121,8 +118,9 @@ impl Run<'_> {
         }
         if let Some(catcher) = work.catch.iter().find(|catcher| means(&catcher.errors, &failure.error)) {
             let error = json!({ "Error": failure.error, "Cause": failure.cause });
-            return match self.combine(&catcher.result, &mut stay.data, Some(error)) {
-                Ok(()) => stay.enter(catcher.next),
+            let caught = self.settle(&catcher.flow, catcher.assign.as_ref(), &mut stay, (ERROR_OUTPUT, error));
+            return match caught {
+                Ok(assigned) => self.follow(stay, assigned, Then::Next(catcher.next)),
                 Err(failure) => stay.failed(failure),
             };
         }

@@ -44,6 +44,17 @@ impl Call {
         text.starts_with("States.")
     }
 
+    /// Calls `each` with every path among the arguments, those of calls within it included.
+    pub(super) fn paths<'c>(&'c self, each: &mut dyn FnMut(&'c Path)) {
+        for argument in &self.arguments {
+            match argument {
+                Argument::Path(path) => each(path),
+                Argument::Call(call) => call.paths(each),
+                Argument::Quoted(_) | Argument::Literal(_) => {}
+            }
+        }
+    }
+
     /// The name of the function that it calls.
     pub(super) const fn name(&self) -> &'static str {
         self.function.name()

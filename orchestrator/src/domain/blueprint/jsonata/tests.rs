@@ -7,11 +7,7 @@ use crate::domain::blueprint::{failure::Failure, scope::tests::with_scope};
 
 fn evaluate(text: &str, input: Value) -> Result<Value, Failure> {
     let expression = Jsonata::parse(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
-    let variables = [("n", json!(3)), ("names", json!(["a", "b"]))];
-    let states = json!({"input": input});
-    with_scope(&Value::Null, |scope| {
-        expression.evaluate(states, variables.iter().map(|(name, value)| (*name, value)), scope.world)
-    })
+    with_scope(&input, |scope| expression.evaluate(scope))
 }
 
 #[test]

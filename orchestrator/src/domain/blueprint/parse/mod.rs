@@ -2,11 +2,14 @@
 
 mod fan;
 mod fields;
+mod flow;
 mod machine;
 mod reach;
 mod rule;
 mod state;
 mod task;
+mod values;
+mod variables;
 mod work;
 
 use serde_json::{Map, Value, json};

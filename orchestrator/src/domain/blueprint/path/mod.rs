@@ -3,6 +3,7 @@
 mod query;
 mod reference;
 mod segment;
+mod variable;
 
 use std::borrow::Cow;
 
@@ -13,8 +14,9 @@ use super::scope::Scope;
 
 pub(super) use reference::ReferencePath;
 pub(super) use segment::{Segment, walk};
+pub(super) use variable::check_name;
 
-/// A path that reads: `$…` in the state's data, `$$…` in the context object.
+/// A path that reads: `$…` in the state's data, `$$…` in the context object, `$name…` in a variable.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Path {
     text: String,
@@ -23,10 +25,11 @@ pub(super) struct Path {
 }
 
 /// Where a path begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Root {
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Root {
     Data,
     Context,
+    Variable(String),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +45,10 @@ impl Path {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (root, rest) = match (text.strip_prefix("$$"), text.strip_prefix('$')) {
             (Some(rest), _) => (Root::Context, rest),
+            (None, Some(rest)) if rest.starts_with(variable::can_begin) => {
+                let (name, rest) = variable::split(rest)?;
+                (Root::Variable(name.to_owned()), rest)
+            }
             (None, Some(rest)) => (Root::Data, rest),
             (None, None) => return Err(format!("`{text}` is no path: a path begins with `$`")),
         };
@@ -70,6 +77,10 @@ impl Path {
             (Root::Data, Route::Place(segments)) => walk(scope.data, segments).map(Cow::Borrowed),
             (Root::Data, Route::Query(query)) => Some(Cow::Owned(all(query, scope.data))),
             (Root::Context, Route::Place(segments)) => scope.context(segments),
+            (Root::Variable(name), Route::Place(segments)) => walk(scope.variable(name)?, segments).map(Cow::Borrowed),
+            (Root::Variable(name), Route::Query(query)) => {
+                scope.variable(name).map(|value| Cow::Owned(all(query, value)))
+            }
             (Root::Context, Route::Query(query)) => scope.context(&[]).map(|context| Cow::Owned(all(query, &context))),
         }
     }
@@ -77,6 +88,14 @@ impl Path {
     /// Whether the path is `$` alone: the data as it is.
     pub(super) fn is_whole_data(&self) -> bool {
         self.root == Root::Data && self.route == Route::Place(Vec::new())
+    }
+
+    /// The variable that it reads.
+    pub(super) fn variable(&self) -> Option<&str> {
+        match &self.root {
+            Root::Variable(name) => Some(name),
+            Root::Data | Root::Context => None,
+        }
     }
 
     pub(super) fn text(&self) -> &str {
@@ -154,10 +173,31 @@ mod tests {
     }
 
     #[test]
+    fn a_path_reads_variables_of_this_branch_and_of_those_around_it() {
+        assert_eq!(find("$who.name", &json!({"who": 1})), Some(json!("Ana")));
+        assert_eq!(find("$who['name']", &json!(null)), Some(json!("Ana")));
+        assert_eq!(find("$around[1]", &json!(null)), Some(json!(2)));
+        assert_eq!(find("$around[*]", &json!(null)), Some(json!([1, 2])));
+        assert_eq!(find("$nobody", &json!({"nobody": 1})), None);
+    }
+
+    #[test]
     fn what_is_no_path_is_refused_when_it_is_read() {
-        for wrong in
-            ["a", "$.", "$..", "$.a[", "$.a[x]", "$a", "$.a b", "$['a", "$[?(@.a ==)]", "$$.Nothing", "$$.State.Nmae"]
-        {
+        for wrong in [
+            "a",
+            "$.",
+            "$..",
+            "$.a[",
+            "$.a[x]",
+            "$a b",
+            "$states.input",
+            "$1",
+            "$.a b",
+            "$['a",
+            "$[?(@.a ==)]",
+            "$$.Nothing",
+            "$$.State.Nmae",
+        ] {
             assert!(Path::parse(wrong).is_err(), "{wrong}");
         }
         assert!(Path::parse(&format!("$[?{}1==1{}]", "(".repeat(9), ")".repeat(9))).is_err());

@@ -1,15 +1,29 @@
 //! What Prometheus reads. Labels are bounded: blueprints, states and routes, never ids or tokens.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+mod names;
+
+use std::time::Duration;
+
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
+    process_collector::ProcessCollector,
+};
 use relevo_shared::job::JobState;
 
 use crate::domain::task::Outcome;
+use names::Names;
 
 /// Seconds: from a no-op to an hour of training.
 const RUN_BUCKETS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 3600.0];
 
 /// Seconds: from an answer out of memory to a large upload.
 const REQUEST_BUCKETS: &[f64] = &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0, 60.0];
+
+/// Seconds: from a task that was there to the longest poll.
+const POLL_BUCKETS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0];
+
+/// Blueprints that have a label of their own, and skills likewise.
+const MOST_NAMES: usize = 200;
 
 /// Every metric of a replica.
 #[derive(Debug)]
@@ -22,7 +36,10 @@ pub struct Metrics {
     task_queue_seconds: HistogramVec,
     task_run_seconds: HistogramVec,
     waiting_polls: IntGauge,
+    poll_seconds: HistogramVec,
     requests: HistogramVec,
+    blueprints: Names,
+    skills: Names,
 }
 
 /// Milliseconds as the seconds that Prometheus asks for.
@@ -36,20 +53,29 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let registry = Registry::new();
+        let include = |collector: Box<dyn Collector>| registry.register(collector).expect("the names differ");
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let metric = IntCounterVec::new(Opts::new(name, help), labels).expect("the names are valid");
-            registry.register(Box::new(metric.clone())).expect("the names differ");
+            include(Box::new(metric.clone()));
             metric
         };
         let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             let metric = HistogramVec::new(options, labels).expect("the names are valid");
-            registry.register(Box::new(metric.clone())).expect("the names differ");
+            include(Box::new(metric.clone()));
             metric
         };
         let waiting_polls =
             IntGauge::new("relevo_waiting_polls", "Long polls that wait for a task.").expect("the name is valid");
-        registry.register(Box::new(waiting_polls.clone())).expect("the names differ");
+        include(Box::new(waiting_polls.clone()));
+        let build = IntGauge::with_opts(
+            Opts::new("relevo_build_info", "Always 1; the label says what runs.")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
+        );
+        let build = build.expect("the names are valid");
+        build.set(1);
+        include(Box::new(build));
+        include(Box::new(ProcessCollector::for_self()));
         Self {
             jobs_created: counter("relevo_jobs_created_total", "Jobs accepted.", &["blueprint"]),
             jobs_ended: counter("relevo_jobs_ended_total", "Jobs that ended, by their last state.", &["state"]),
@@ -59,9 +85,14 @@ impl Metrics {
                 &["state"],
                 RUN_BUCKETS,
             ),
-            tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["outcome"]),
+            tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["skill", "outcome"]),
             task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"], RUN_BUCKETS),
-            task_run_seconds: histogram("relevo_task_run_seconds", "From claim to result.", &["outcome"], RUN_BUCKETS),
+            task_run_seconds: histogram(
+                "relevo_task_run_seconds",
+                "From claim to result.",
+                &["skill", "outcome"],
+                RUN_BUCKETS,
+            ),
             requests: histogram(
                 "relevo_http_request_seconds",
                 "Requests but for long polls.",
@@ -69,13 +100,29 @@ impl Metrics {
                 REQUEST_BUCKETS,
             ),
             waiting_polls,
+            poll_seconds: histogram(
+                "relevo_poll_seconds",
+                "Long polls, by whether they ended with a task.",
+                &["outcome"],
+                POLL_BUCKETS,
+            ),
+            blueprints: Names::at_most(MOST_NAMES),
+            skills: Names::at_most(MOST_NAMES),
             registry,
         }
     }
 
+    /// Gives out what another part counts, too.
+    ///
+    /// # Panics
+    /// When it uses a name that is in use.
+    pub fn include(&self, collector: Box<dyn Collector>) {
+        self.registry.register(collector).expect("the names differ");
+    }
+
     /// A job was accepted.
     pub fn job_created(&self, blueprint: &str) {
-        self.jobs_created.with_label_values(&[blueprint]).inc();
+        self.jobs_created.with_label_values(&[self.blueprints.label(blueprint)]).inc();
     }
 
     /// A job ended after this many milliseconds.
@@ -86,22 +133,28 @@ impl Metrics {
 
     /// A task was claimed after this many milliseconds in its queue.
     pub fn task_claimed(&self, skill: &str, queued_ms: i64) {
-        self.task_queue_seconds.with_label_values(&[skill]).observe(seconds(queued_ms));
+        self.task_queue_seconds.with_label_values(&[self.skills.label(skill)]).observe(seconds(queued_ms));
     }
 
-    /// A task ended after it ran this many milliseconds.
-    pub fn task_ended(&self, outcome: &Outcome, run_ms: i64) {
+    /// A task of this skill ended after it ran this many milliseconds.
+    pub fn task_ended(&self, skill: &str, outcome: &Outcome, run_ms: i64) {
         let word = match outcome {
             Outcome::Succeeded { .. } => "succeeded",
             Outcome::Failed { .. } => "failed",
         };
-        self.tasks_ended.with_label_values(&[word]).inc();
-        self.task_run_seconds.with_label_values(&[word]).observe(seconds(run_ms));
+        self.tasks_ended.with_label_values(&[self.skills.label(skill), word]).inc();
+        self.task_run_seconds.with_label_values(&[self.skills.label(skill), word]).observe(seconds(run_ms));
     }
 
     /// A request was answered.
-    pub fn request_ended(&self, route: &str, status: u16, took: std::time::Duration) {
+    pub fn request_ended(&self, route: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, &status.to_string()]).observe(took.as_secs_f64());
+    }
+
+    /// A long poll ended, with a task or without.
+    pub fn poll_ended(&self, found: bool, took: Duration) {
+        let outcome = if found { "task" } else { "empty" };
+        self.poll_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
     /// The gauge of long polls that wait.

@@ -1,0 +1,136 @@
+//! Fan-outs: branches are opened as many at a time as may run, and the last one's end is the fan's.
+
+use relevo::{
+    domain::task::Outcome,
+    store::{BranchAdvance, End, FanId, FanWrite, Happened, LoadedBranch, StepWrite, Wants},
+};
+use relevo_shared::{BranchId, JobId, job::JobState};
+use serde_json::json;
+
+use crate::fixture::{Bench, job, step, task_step, worker};
+
+/// A job that waits for a fan-out of so many branches.
+async fn fanned(bench: &Bench, total: usize, limit: Option<u32>, tolerated: u32) -> FanId {
+    let id = JobId::fresh();
+    let fan = FanId { job: id, number: 1 };
+    let starts: Vec<String> = (0..total).map(|index| format!("start {index}")).collect();
+    bench.store.stock_fan(fan, &starts).await.unwrap();
+    let write = FanWrite { number: 1, total, limit, tolerated, variables: "{}".to_owned() };
+    let begins = StepWrite { wants: Wants::Fan(write), ..step(JobState::Pending) };
+    bench.store.submit_job(id, &job(), None, &begins).await.unwrap();
+    fan
+}
+
+async fn end(bench: &Bench, branch: BranchId, revision: u64, end: End) -> BranchAdvance {
+    let last = StepWrite { end: Some(end), ..step(JobState::Running) };
+    bench.store.advance_branch(branch, revision, None, &last).await.unwrap()
+}
+
+fn result(text: &str) -> End {
+    End::Result(text.to_owned())
+}
+
+fn error() -> End {
+    End::Error(r#"{"code": "E", "message": "m"}"#.to_owned())
+}
+
+async fn what_happened(bench: &Bench, fan: FanId) -> Option<Happened> {
+    let loaded: Option<LoadedBranch> = bench.store.load_branch(fan.job.into()).await.unwrap();
+    loaded.map(|loaded| loaded.happened)
+}
+
+#[tokio::test]
+async fn a_fan_ends_with_its_last_branch() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 3, None, 0).await;
+    let opened = bench.store.open_branches(fan).await.unwrap();
+    let starts: Vec<&str> = opened.iter().map(|(_, start)| start.as_str()).collect();
+    assert_eq!(starts, ["start 0", "start 1", "start 2"]);
+    assert!(what_happened(&bench, fan).await.is_none(), "nothing yet");
+
+    // They end in another order than they began.
+    assert_eq!(end(&bench, fan.branch(2), 0, result("2")).await, BranchAdvance::Written);
+    assert_eq!(end(&bench, fan.branch(0), 0, result("0")).await, BranchAdvance::Written);
+    assert_eq!(end(&bench, fan.branch(1), 0, result("1")).await, BranchAdvance::Joined);
+
+    assert!(matches!(what_happened(&bench, fan).await, Some(Happened::FanSucceeded)));
+    assert_eq!(bench.store.fan_outputs(fan).await.unwrap(), ["0", "1", "2"]);
+    assert_eq!(end(&bench, fan.branch(1), 1, result("late")).await, BranchAdvance::Stale);
+}
+
+#[tokio::test]
+async fn no_more_branches_run_at_once_than_the_limit() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 5, Some(2), 0).await;
+
+    let first = bench.store.open_branches(fan).await.unwrap();
+    assert_eq!(first.len(), 2);
+    assert_eq!(bench.store.open_branches(fan).await.unwrap(), []);
+    assert_eq!(end(&bench, fan.branch(0), 0, result("0")).await, BranchAdvance::HasRoom);
+    let next = bench.store.open_branches(fan).await.unwrap();
+
+    assert_eq!(next, [(2, "start 2".to_owned())]);
+    assert!(bench.store.open_branches(fan).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn failures_are_tolerated_up_to_the_number_given() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 4, None, 1).await;
+    bench.store.open_branches(fan).await.unwrap();
+
+    assert_eq!(end(&bench, fan.branch(0), 0, error()).await, BranchAdvance::Written);
+    assert_eq!(end(&bench, fan.branch(1), 0, result("1")).await, BranchAdvance::Written);
+    assert_eq!(end(&bench, fan.branch(2), 0, error()).await, BranchAdvance::Joined);
+
+    assert!(matches!(what_happened(&bench, fan).await, Some(Happened::FanFailed(_))));
+}
+
+#[tokio::test]
+async fn what_a_failed_fan_left_behind_is_stopped() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 120, None, 0).await;
+    while !bench.store.open_branches(fan).await.unwrap().is_empty() {}
+    for index in 1..120 {
+        let queued = bench.store.advance_branch(fan.branch(index), 0, None, &task_step(1)).await.unwrap();
+        assert_eq!(queued, BranchAdvance::Written);
+    }
+    let held = bench.claim("holder", 1).await.remove(0);
+    assert_eq!(end(&bench, fan.branch(0), 0, error()).await, BranchAdvance::Joined);
+
+    assert_eq!(bench.store.take_sweeps(0, 10).await.unwrap(), [fan]);
+    let mut told = Vec::new();
+    loop {
+        let swept = bench.store.sweep_fan(fan).await.unwrap();
+        told.extend(swept.told);
+        if swept.done {
+            break;
+        }
+    }
+
+    assert_eq!(told.iter().map(|told| told.task).collect::<Vec<_>>(), [held.id]);
+    assert!(bench.claim("w", 200).await.is_empty(), "nothing of it is queued any more");
+    let renewed = bench.store.renew_leases(&worker("holder"), &[held.id]).await.unwrap();
+    assert_eq!(renewed.cancelled, [held.id.to_string()]);
+    let outcome = Outcome::Succeeded { output: json!({}) };
+    let late = bench.store.complete_task(held.id, &worker("holder"), None, &outcome, "a").await.unwrap();
+    assert!(matches!(late, relevo::store::Completion::LeaseLost), "{late:?}");
+}
+
+#[tokio::test]
+async fn an_approval_is_decided_once() {
+    let bench = Bench::new();
+    let id = bench.submit(0).await;
+    let wants = Wants::Approval { number: 2, record: "{}".to_owned() };
+    assert!(bench.advance(id, 1, &StepWrite { wants, ..step(JobState::Waiting) }).await);
+    let outcome = Outcome::Succeeded { output: json!({}) };
+    let decide = async || bench.store.decide_approval(id.into(), "approved", "board", "fine", &outcome).await.unwrap();
+
+    assert!(decide().await);
+    assert!(!decide().await);
+
+    assert!(matches!(what_happened(&bench, FanId { job: id, number: 0 }).await, Some(Happened::Task(_))));
+    let record = bench.store.read_job(id).await.unwrap().unwrap();
+    assert_eq!(record.approvals.len(), 0);
+    assert_eq!(record.fields["approvals"], "0");
+}

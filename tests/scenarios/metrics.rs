@@ -1,0 +1,63 @@
+//! What Prometheus reads: what happened is counted, and labels are names that the deployment knows.
+
+use std::collections::BTreeMap;
+
+use relevo_shared::job::JobState;
+use rig::{Relevo, SOON, until};
+use serde_json::json;
+
+/// Every sample of the service, by its name with its labels.
+fn samples(relevo: &Relevo) -> BTreeMap<String, f64> {
+    let text = relevo.api().get("/_public/metrics").text();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
+            (name.to_owned(), value.parse().expect("a value is a number"))
+        })
+        .collect()
+}
+
+#[test]
+fn a_job_is_counted_from_its_creation_to_its_end() {
+    let relevo = Relevo::dev();
+    let hand = relevo.hand("counted", &["hand"]);
+
+    let id = relevo.api().create("jobs/by_hand", &json!({}));
+    assert_eq!(hand.succeed(&hand.claim(), &json!({})).status, 200);
+    relevo.api().wait(&id, JobState::Completed);
+
+    let now = samples(&relevo);
+    for counted in [
+        r#"relevo_jobs_created_total{blueprint="by_hand"}"#,
+        r#"relevo_jobs_ended_total{state="completed"}"#,
+        r#"relevo_job_duration_seconds_count{state="completed"}"#,
+        r#"relevo_task_queue_seconds_count{skill="hand"}"#,
+        r#"relevo_task_run_seconds_count{outcome="succeeded",skill="hand"}"#,
+        r#"relevo_tasks_ended_total{outcome="succeeded",skill="hand"}"#,
+        r#"relevo_poll_seconds_count{outcome="task"}"#,
+        r#"relevo_redis_call_seconds_count{call="submit_job"}"#,
+        r#"relevo_redis_call_seconds_count{call="complete_task"}"#,
+    ] {
+        assert_eq!(now.get(counted), Some(&1.0), "{counted} in {now:#?}");
+    }
+    assert!(now["process_resident_memory_bytes"] > 1e6, "{now:#?}");
+}
+
+#[test]
+fn what_a_stranger_names_is_no_label() {
+    let relevo = Relevo::dev();
+    let hand = relevo.hand("inventive", &["hand", "a.skill.of.its.own"]);
+
+    assert_eq!(relevo.api().post("/api/v1/jobs/invented", &json!({})).status, 404);
+    assert_eq!(relevo.api().get("/api/v9/nowhere/at-all").status, 405);
+    assert_eq!(hand.api().get("/_worker/workers/inventive/tasks/next?wait=0").status, 204);
+
+    let told = until("the requests to be counted", SOON, || {
+        let now = samples(&relevo);
+        now.contains_key(r#"relevo_poll_seconds_count{outcome="empty"}"#).then_some(now)
+    });
+    for invented in ["invented", "nowhere", "inventive", "a.skill.of.its.own", "v9"] {
+        assert!(told.keys().all(|name| !name.contains(invented)), "{invented} in {told:#?}");
+    }
+}
