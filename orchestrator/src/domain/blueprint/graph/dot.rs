@@ -83,7 +83,9 @@ impl Out {
 
 fn attributes(figure: &Figure<'_>) -> String {
     let (name, kind, detail, mark) = match figure {
-        Figure::Start => return "label=\"\", tooltip=\"Start\", shape=circle, width=0.2, fillcolor=\"#555555\"".to_owned(),
+        Figure::Start => {
+            return "label=\"\", tooltip=\"Start\", shape=circle, width=0.2, fillcolor=\"#555555\"".to_owned();
+        }
         Figure::End => {
             return "label=\"\", tooltip=\"End\", shape=doublecircle, width=0.15, fillcolor=\"#555555\"".to_owned();
         }

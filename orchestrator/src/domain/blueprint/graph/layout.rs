@@ -119,7 +119,8 @@ fn node<'d>(at: usize, shape: &'d Shape<'d>) -> Node<'d> {
 /// The middle of each node and bend, from left to right.
 fn centres(layers: &Layers, nodes: &[Node<'_>]) -> Vec<f64> {
     let count = layers.rows.iter().map(Vec::len).sum();
-    let half = |at: usize| nodes.get(at).map_or(4.0, |node| node.width / 2.0 + if node.again.is_some() { LOOP } else { 0.0 });
+    let half =
+        |at: usize| nodes.get(at).map_or(4.0, |node| node.width / 2.0 + if node.again.is_some() { LOOP } else { 0.0 });
     let gaps: Vec<Vec<f64>> = layers
         .rows
         .iter()
@@ -155,11 +156,13 @@ fn routes<'d>(
         members.iter().for_each(|node| row_of[*node] = row);
     }
     let starts = ports(nodes, centres, layers.chains.iter().map(|chain| (chain[0], chain[1])));
-    let ends = ports(nodes, centres, layers.chains.iter().map(|chain| (chain[chain.len() - 1], chain[chain.len() - 2])));
+    let ends =
+        ports(nodes, centres, layers.chains.iter().map(|chain| (chain[chain.len() - 1], chain[chain.len() - 2])));
     let mut routes = Vec::with_capacity(edges.len());
     for (at, (chain, (_, edge))) in layers.chains.iter().zip(edges).enumerate() {
         let (upper, lower) = (chain[0], chain[chain.len() - 1]);
-        let mut points = vec![(starts[at], nodes[upper].top + nodes[upper].height), (starts[at], tops[row_of[upper]].1)];
+        let mut points =
+            vec![(starts[at], nodes[upper].top + nodes[upper].height), (starts[at], tops[row_of[upper]].1)];
         for bend in &chain[1..chain.len() - 1] {
             let (top, bottom) = tops[row_of[*bend]];
             points.extend([(centres[*bend], top), (centres[*bend], bottom)]);

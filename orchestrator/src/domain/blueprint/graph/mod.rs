@@ -170,7 +170,7 @@ fn worked(work: &Work) -> Vec<(StateIndex, String, Way)> {
 }
 
 fn chosen(choice: &Choice) -> Vec<(StateIndex, String, Way)> {
-    let rules = choice.branches.iter().zip(1..).map(|((_, next), rule)| (*next, format!("rule {rule}"), Way::Plain));
+    let rules = choice.branches.iter().zip(1..).map(|(branch, rule)| (branch.next, format!("rule {rule}"), Way::Plain));
     let default = choice.default.map(|next| (next, "Default".to_owned(), Way::Plain));
     rules.chain(default).collect()
 }

@@ -3,19 +3,21 @@
 use std::fmt::Write;
 
 use super::{
-    Figure, Mark, Way,
+    Edge, Figure, Mark, Way,
     layout::{HEAD, MAX_LETTERS, Node, Placed, Point, Route},
 };
 
 const MARGIN: f64 = 16.0;
+/// Width of a letter beside a way, about.
+const SMALL_LETTER: f64 = 5.6;
 
 const STYLE: &str = "text{font:12px Helvetica,Arial,sans-serif;text-anchor:middle;fill:#222}\
-.name{font-weight:bold}.told,.way{font-size:10px;fill:#555}.way{paint-order:stroke;stroke:#fff;stroke-width:4px}\
+.name{font-weight:bold}.told,.way{font-size:10px;fill:#555}.under{fill:#fff;fill-opacity:.85}\
 .box{fill:#fff;stroke:#555}.part{fill:none;stroke:#bbb;stroke-dasharray:4 3}.dot{fill:#555}.ring{fill:none;stroke:#555}\
 .Choice>.box{fill:#eef3fb}.Parallel>.box,.Map>.box{fill:#f6f6f6}.Wait>.box{stroke-dasharray:5 3}\
 .Succeed>.box{stroke:#1b6e36}.Fail>.box{stroke:#b3261e}\
 .taken>.box{fill:#cfe8d5;stroke:#1b6e36}.current>.box{fill:#ffe3a3;stroke:#8a5a00;stroke-width:3}\
-path{fill:none;stroke:#555}.error{stroke:#b3261e;stroke-dasharray:5 3}text.error{fill:#b3261e;stroke-dasharray:none;stroke:#fff}";
+path{fill:none;stroke:#555}path.error{stroke:#b3261e;stroke-dasharray:5 3}text.error{fill:#b3261e}";
 
 /// Writes the picture of the machine `name`.
 pub(super) fn write(name: &str, placed: &Placed<'_>) -> String {
@@ -57,7 +59,9 @@ impl Out {
         let Node { left, top, width, height, .. } = *node;
         let (x, y, half) = (left + width / 2.0, top + height / 2.0, width / 2.0);
         match node.figure {
-            Figure::Start => self.put(format_args!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"/>\n")),
+            Figure::Start => {
+                self.put(format_args!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"/>\n"))
+            }
             Figure::End => self.put(format_args!(
                 "<circle class=\"ring\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"/><circle class=\"dot\" cx=\"{x:.1}\" \
                  cy=\"{y:.1}\" r=\"{:.1}\"/>\n",
@@ -98,45 +102,56 @@ impl Out {
         if let Some(edge) = node.again {
             let (right, y) = (left + width, top + HEAD / 2.0);
             let (out, upper, lower) = (right + 30.0, y - 9.0, y + 9.0);
-            self.path(edge.way, &format!("M{right:.1} {upper:.1}C{out:.1} {upper:.1} {out:.1} {lower:.1} {right:.1} {lower:.1}"));
-            self.label(edge.way, (right + 38.0, y - 12.0), &edge.label);
+            self.path(
+                edge,
+                &format!("M{right:.1} {upper:.1}C{out:.1} {upper:.1} {out:.1} {lower:.1} {right:.1} {lower:.1}"),
+            );
+            self.label(edge, (right + 38.0, y - 12.0));
         }
     }
 
     fn route(&mut self, route: &Route<'_>) {
         let mut line = String::new();
-        for (at, pair) in route.points.chunks_exact(2).enumerate() {
+        let mut from: Option<Point> = None;
+        for pair in route.points.chunks_exact(2) {
             let [(x, y), (to_x, to_y)] = [pair[0], pair[1]];
-            let joined = match at.checked_sub(1).map(|before| route.points[2 * before + 1]) {
+            let joined = match from {
                 None => format!("M{x:.1} {y:.1}"),
                 Some((from_x, from_y)) => {
                     let middle = (from_y + y) / 2.0;
                     format!("C{from_x:.1} {middle:.1} {x:.1} {middle:.1} {x:.1} {y:.1}")
                 }
             };
-            write!(line, "{joined}L{to_x:.1} {to_y:.1}").expect("a string takes all that is written to it");
+            line.push_str(&joined);
+            // A line of no length would turn the tip of the arrow.
+            if (to_y - y).abs() > 0.5 {
+                write!(line, "L{to_x:.1} {to_y:.1}").expect("a string takes all that is written to it");
+            }
+            from = Some((to_x, to_y));
         }
-        self.path(route.edge.way, &line);
-        self.label(route.edge.way, route.label, &route.edge.label);
+        self.path(route.edge, &line);
+        self.label(route.edge, route.label);
     }
 
-    fn path(&mut self, way: Way, line: &str) {
-        self.put(format_args!("<path{} d=\"{line}\" marker-end=\"url(#tip)\"/>\n", class(way)));
+    fn path(&mut self, edge: &Edge, line: &str) {
+        let class = if edge.way == Way::Error { " class=\"error\"" } else { "" };
+        let title = escaped(&edge.label);
+        self.put(format_args!("<path{class} d=\"{line}\" marker-end=\"url(#tip)\"><title>{title}</title></path>\n"));
     }
 
-    fn label(&mut self, way: Way, (x, y): Point, text: &str) {
-        if !text.is_empty() {
-            let class = if way == Way::Error { "way error" } else { "way" };
-            let text = escaped(&shortened(text));
-            self.put(format_args!("<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>\n"));
+    fn label(&mut self, edge: &Edge, (x, y): Point) {
+        if !edge.label.is_empty() {
+            let class = if edge.way == Way::Error { "way error" } else { "way" };
+            let text = shortened(&edge.label);
+            let width = SMALL_LETTER * text.chars().count() as f64;
+            self.put(format_args!(
+                "<rect class=\"under\" x=\"{:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"12\" rx=\"3\"/><text \
+                 class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{}</text>\n",
+                x - width / 2.0,
+                y - 9.0,
+                escaped(&text),
+            ));
         }
-    }
-}
-
-const fn class(way: Way) -> &'static str {
-    match way {
-        Way::Plain => "",
-        Way::Error => " class=\"error\"",
     }
 }
 

@@ -96,8 +96,8 @@ fn boxes_of_one_machine_do_not_overlap() {
                 let above = one.top + one.height <= other.top || other.top + other.height <= one.top;
                 assert!(beside || above);
             }
-            assert!(one.left >= 0.0 && one.left + one.width <= placed.width);
-            assert!(one.top >= 0.0 && one.top + one.height <= placed.height + 0.01);
+            assert!(one.left >= -0.01 && one.left + one.width <= placed.width + 0.01);
+            assert!(one.top >= -0.01 && one.top + one.height <= placed.height + 0.01);
             one.parts.iter().for_each(|(_, part)| check(part));
         }
     }
@@ -109,7 +109,8 @@ fn boxes_of_one_machine_do_not_overlap() {
 
 #[test]
 fn hostile_names_stay_names() {
-    let hostile = ["\"; x [label=1]", "<script>alert(1)</script>", "a\nb\\n\\N\\", "&lt;b&gt;", "\u{1}\u{7f}", "]]>", "ñandú 😀"];
+    let hostile =
+        ["\"; x [label=1]", "<script>alert(1)</script>", "a\nb\\n\\N\\", "&lt;b&gt;", "\u{1}\u{7f}", "]]>", "ñandú 😀"];
     for name in hostile {
         let state = serde_json::json!({"Type": "Succeed"});
         let file = serde_json::json!({
@@ -126,7 +127,15 @@ fn hostile_names_stay_names() {
         assert!(escaped.starts_with("  n1 [label=\"") && escaped.contains("\\nSucceed\", shape=oval"), "{label}");
         let meant: String = name
             .chars()
-            .map(|c| if c == '\n' { ' ' } else if c.is_control() { '\u{fffd}' } else { c })
+            .map(|c| {
+                if c == '\n' {
+                    ' '
+                } else if c.is_control() {
+                    '\u{fffd}'
+                } else {
+                    c
+                }
+            })
             .collect();
         assert!(shown.contains(&meant), "{meant} is not among {shown:?}");
     }
