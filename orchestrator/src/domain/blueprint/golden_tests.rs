@@ -8,9 +8,11 @@ use serde_json::{Map, Value, json};
 
 use super::{Blueprint, Event, Facts, FanOrder, Fault, Next, Step, TaskOrder, begin_branch, resume, start};
 
-const CASES: [&str; 2] = [
+const CASES: [&str; 4] = [
     include_str!("../../../../tests/blueprints/cases/language.json"),
     include_str!("../../../../tests/blueprints/cases/fans.json"),
+    include_str!("../../../../tests/blueprints/cases/variables.json"),
+    include_str!("../../../../tests/blueprints/cases/queries.json"),
 ];
 const INTERPRETERS: [(&str, &str); 2] = [
     ("local", include_str!("../../../../tests/blueprints/golden/local.json")),
