@@ -20,6 +20,7 @@ mod fan_tests;
 mod fault;
 #[cfg(test)]
 mod golden_tests;
+mod graph;
 mod intrinsic;
 mod jsonata;
 #[cfg(test)]
