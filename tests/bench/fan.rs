@@ -19,7 +19,9 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    println!("| items | items/s | commands/item | scripts/item | longest script ms | orchestrator MiB | its most MiB |");
+    println!(
+        "| items | items/s | commands/item | scripts/item | longest script ms | orchestrator MiB | its most MiB |"
+    );
     println!("|---|---|---|---|---|---|---|");
     let redis = Redis::with(Durability::None);
     let mut relevo = Relevo::serve(&redis, &[]);

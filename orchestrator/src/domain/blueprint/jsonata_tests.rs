@@ -94,7 +94,6 @@ fn what_gives_nothing_or_the_wrong_kind_is_an_error() {
         json!({"TimeoutSeconds": "{% 'soon' %}"}),
         json!({"TimeoutSeconds": "{% -1 %}"}),
         json!({"HeartbeatSeconds": "{% 0 %}"}),
-        json!({"Arguments": {"a": "{% $states.result %}"}}),
     ] {
         assert_eq!(failure(&run(&task(&fields), &json!({}), [])).0, "States.QueryEvaluationError", "{fields}");
     }
@@ -281,6 +280,17 @@ fn faults_of_expressions_are_named() {
     for (state, path, reason) in [
         (json!({"Type": "Pass", "Output": {"a": ["{% 1 + %}"]}, "End": true}), "Output.a[0]", "no JSONata"),
         (json!({"Type": "Pass", "Output": "{% 1", "End": true}), "Output", "end with `%}`"),
+        (json!({"Type": "Pass", "Output": ["{% $states.result.a %}"], "End": true}), "Output", "seen only by"),
+        (
+            json!({"Type": "Wait", "Seconds": 1, "Assign": {"a": "{% $states.errorOutput %}"}, "End": true}),
+            "Assign",
+            "a catcher",
+        ),
+        (
+            json!({"Type": "Pass", "Output": "{% $states.context.Task.Token %}", "End": true}),
+            "Output",
+            "no task tokens",
+        ),
         (json!({"Type": "Pass", "Assign": "{% {} %}", "End": true}), "Assign", "must be an object"),
         (json!({"Type": "Wait", "Seconds": "5", "End": true}), "Seconds", "whole number"),
         (json!({"Type": "Wait", "End": true}), "", "one of Seconds, Timestamp"),

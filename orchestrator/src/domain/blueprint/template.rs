@@ -53,6 +53,9 @@ impl Expression {
     /// Compiles a text `{% … %}`.
     pub(super) fn jsonata(text: &str) -> Result<Self, String> {
         match text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}")) {
+            Some(inner) if inner.contains("$states.context.Task") => {
+                Err(format!("`{text}`: there are no task tokens: a worker answers under its lease"))
+            }
             Some(inner) => Jsonata::parse(inner).map(Self::Jsonata),
             None => Err(format!("`{text}` must begin with `{{%` and end with `%}}` to be an expression")),
         }
@@ -175,6 +178,16 @@ impl Template {
 
     const fn is_literal(&self) -> bool {
         matches!(self, Self::Literal(_))
+    }
+
+    /// Calls `each` with every expression in the template.
+    pub(super) fn expressions<'t>(&'t self, each: &mut dyn FnMut(&'t Expression)) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Computed(expression) => each(expression),
+            Self::Object(fields) => fields.iter().for_each(|(_, field)| field.expressions(each)),
+            Self::Array(items) => items.iter().for_each(|item| item.expressions(each)),
+        }
     }
 
     /// Fills the template in over a scope, for a value that is only looked at; nothing where a path finds nothing.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     fields::Fields,
     machine::Level,
-    values::{arguments, items, percentage, template, whole},
+    values::{Sees, arguments, items, percentage, template, whole},
     work,
 };
 use crate::domain::blueprint::{
@@ -61,10 +61,10 @@ fn selector(fields: &mut Fields<'_, '_>) -> Option<Template> {
     if fields.language() == Language::JsonPath {
         fields.only_one_of(&["ItemSelector", "Parameters"]);
         if !fields.has("ItemSelector") {
-            return template(fields, "Parameters");
+            return template(fields, "Parameters", Sees::Nothing);
         }
     }
-    template(fields, "ItemSelector")
+    template(fields, "ItemSelector", Sees::Nothing)
 }
 
 /// Reads `ItemProcessor`, or `Iterator` as it was called before.
@@ -113,7 +113,7 @@ fn batcher(fields: &mut Fields<'_, '_>) -> Option<Batcher> {
     let value = fields.value("ItemBatcher")?;
     let path = fields.at("ItemBatcher");
     let mut inner = fields.within(value, path)?;
-    let input = template(&mut inner, "BatchInput");
+    let input = template(&mut inner, "BatchInput", Sees::Nothing);
     let max_items = whole(&mut inner, "MaxItemsPerBatch", "MaxItemsPerBatchPath", 1..=u32::MAX);
     let max_bytes = whole(&mut inner, "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath", 1..=MAX_BATCH_BYTES);
     let limits = ["MaxItemsPerBatch", "MaxItemsPerBatchPath", "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"];

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{fields::Fields, values::template};
+use super::{
+    fields::Fields,
+    values::{Sees, template},
+};
 use crate::domain::blueprint::{
     model::{Flow, Paths, ResultPath, Selection},
     path::{Path, ReferencePath},
@@ -20,15 +23,15 @@ pub(super) fn language(fields: &mut Fields<'_, '_>) -> Option<Language> {
 
 /// Reads the fields by which data comes in and goes out, as far as states of this type have them; the others are then
 /// refused as unknown.
-pub(super) fn read(fields: &mut Fields<'_, '_>, kind: &str) -> Flow {
+pub(super) fn read(fields: &mut Fields<'_, '_>, kind: &str, sees: Sees) -> Flow {
     let flows = kind != "Fail";
     if fields.language() == Language::Jsonata {
-        return Flow::Jsonata(if flows { template(fields, "Output") } else { None });
+        return Flow::Jsonata(if flows { template(fields, "Output", sees) } else { None });
     }
-    let works = matches!(kind, "Task" | "Parallel" | "Map");
+    let works = sees == Sees::Result;
     Flow::JsonPath(Box::new(Paths {
         input: if flows { selection(fields, "InputPath") } else { Selection::All },
-        selector: if works { template(fields, "ResultSelector") } else { None },
+        selector: if works { template(fields, "ResultSelector", sees) } else { None },
         result: if works || kind == "Pass" { result_path(fields) } else { ResultPath::Replace },
         output: if flows { selection(fields, "OutputPath") } else { Selection::All },
     }))
@@ -37,7 +40,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, kind: &str) -> Flow {
 /// Reads how data flows out by a catcher.
 pub(super) fn caught(fields: &mut Fields<'_, '_>) -> Flow {
     match fields.language() {
-        Language::Jsonata => Flow::Jsonata(template(fields, "Output")),
+        Language::Jsonata => Flow::Jsonata(template(fields, "Output", Sees::Error)),
         Language::JsonPath => Flow::JsonPath(Box::new(Paths {
             input: Selection::All,
             selector: None,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     fields::{Fields, kind},
     machine::Level,
-    values::{assign, given, template},
+    values::{Sees, assign, given, template},
 };
 use crate::domain::blueprint::{
     choice::{Kind, Operand, Pattern, Relation, Rule, Test, What},
@@ -55,11 +55,11 @@ pub(super) fn branches<'v>(fields: &mut Fields<'v, '_>, items: &'v [Value], leve
             fields.missing("Next", "is missing: name the state that follows when the rule holds");
         }
         let next = level.target(&mut fields, "Next");
-        let assign = assign(&mut fields);
+        let assign = assign(&mut fields, Sees::Nothing);
         let (rule, flow) = match fields.language() {
             Language::JsonPath => (read(fields), None),
             Language::Jsonata => {
-                let flow = Flow::Jsonata(template(&mut fields, "Output"));
+                let flow = Flow::Jsonata(template(&mut fields, "Output", Sees::Nothing));
                 (condition(fields), Some(flow))
             }
         };

@@ -8,7 +8,7 @@ use super::{
     flow,
     machine::Level,
     rule, task,
-    values::{assign, given, template, whole, words},
+    values::{Sees, assign, given, template, whole, words},
 };
 use crate::domain::blueprint::{
     eval::MAX_SECONDS,
@@ -47,9 +47,10 @@ pub(super) fn read(name: &str, value: &Value, path: &str, level: &mut Level<'_>,
     fields.text("Comment");
     let language = flow::language(&mut fields).unwrap_or_else(|| level.language());
     fields.set_language(language);
-    let flow = flow::read(&mut fields, kind);
+    let sees = if matches!(kind, "Task" | "Parallel" | "Map") { Sees::Result } else { Sees::Nothing };
+    let flow = flow::read(&mut fields, kind, sees);
     // The fields of a state that ends its machine are refused as unknown.
-    let assign = if matches!(kind, "Succeed" | "Fail") { None } else { assign(&mut fields) };
+    let assign = if matches!(kind, "Succeed" | "Fail") { None } else { assign(&mut fields, sees) };
     let kind = read(&mut fields, level);
     fields.close();
     Some(State { name: name.to_owned(), flow, assign, kind: kind? })
@@ -82,7 +83,7 @@ pub(super) fn then(fields: &mut Fields<'_, '_>, level: &Level<'_>) -> Option<The
 
 fn pass(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
     let (literal, parameters) = match fields.language() {
-        Language::JsonPath => (fields.value("Result").cloned(), template(fields, "Parameters")),
+        Language::JsonPath => (fields.value("Result").cloned(), template(fields, "Parameters", Sees::Nothing)),
         Language::Jsonata => (None, None),
     };
     let then = then(fields, level)?;

@@ -69,22 +69,49 @@ pub(super) fn words(fields: &mut Fields<'_, '_>, name: &'static str, path_name: 
     given(fields, name, path_name, |fields| fields.text(name).map(str::to_owned), Expression::parse)
 }
 
+/// What an expression can see of how a state's work has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sees {
+    Nothing,
+    Result,
+    Error,
+}
+
 /// Reads a template: an object in JSONPath, any value in JSONata.
-pub(super) fn template(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Template> {
+pub(super) fn template(fields: &mut Fields<'_, '_>, name: &'static str, sees: Sees) -> Option<Template> {
     let value = fields.value(name)?;
     let language = fields.language();
     if language == Language::JsonPath && !value.is_object() {
         fields.fault_at(name, format!("must be an object, not {}", kind(value)));
         return None;
     }
-    Some(Template::compile(value, language, &fields.at(name), fields.faults))
+    let template = Template::compile(value, language, &fields.at(name), fields.faults);
+    check_sight(fields, name, &template, sees);
+    Some(template)
+}
+
+/// Finds fault with expressions that look at an outcome which is not there for them to see.
+fn check_sight(fields: &mut Fields<'_, '_>, name: &str, template: &Template, sees: Sees) {
+    let mut faults = Vec::new();
+    template.expressions(&mut |expression| {
+        let Expression::Jsonata(expression) = expression else { return };
+        if sees != Sees::Result && expression.text().contains("$states.result") {
+            faults.push("`$states.result` is seen only by `Output` and `Assign` of a Task, Parallel or Map");
+        }
+        if sees != Sees::Error && expression.text().contains("$states.errorOutput") {
+            faults.push("`$states.errorOutput` is seen only by `Output` and `Assign` of a catcher");
+        }
+    });
+    for fault in faults {
+        fields.fault_at(name, fault);
+    }
 }
 
 /// Reads what a task or each branch of a Parallel gets: `Parameters` in JSONPath, `Arguments` in JSONata.
 pub(super) fn arguments(fields: &mut Fields<'_, '_>) -> Option<Template> {
     match fields.language() {
-        Language::JsonPath => template(fields, "Parameters"),
-        Language::Jsonata => template(fields, "Arguments"),
+        Language::JsonPath => template(fields, "Parameters", Sees::Nothing),
+        Language::Jsonata => template(fields, "Arguments", Sees::Nothing),
     }
 }
 
@@ -93,7 +120,7 @@ pub(super) fn items(fields: &mut Fields<'_, '_>) -> Option<Template> {
     if fields.language() == Language::JsonPath {
         return fields.expression("ItemsPath", Expression::place).map(Template::Computed);
     }
-    let items = template(fields, "Items")?;
+    let items = template(fields, "Items", Sees::Nothing)?;
     if let Template::Literal(value) = &items
         && !value.is_array()
     {
@@ -103,7 +130,7 @@ pub(super) fn items(fields: &mut Fields<'_, '_>) -> Option<Template> {
 }
 
 /// Reads the variables that are given a value.
-pub(super) fn assign(fields: &mut Fields<'_, '_>) -> Option<Template> {
+pub(super) fn assign(fields: &mut Fields<'_, '_>, sees: Sees) -> Option<Template> {
     let value = fields.value("Assign")?;
     let Value::Object(variables) = value else {
         fields.fault_at("Assign", format!("must be an object, not {}", kind(value)));
@@ -120,5 +147,7 @@ pub(super) fn assign(fields: &mut Fields<'_, '_>) -> Option<Template> {
             Err(reason) => fields.faults.add(at, reason),
         }
     }
-    Some(Template::compile(value, language, &path, fields.faults))
+    let template = Template::compile(value, language, &path, fields.faults);
+    check_sight(fields, "Assign", &template, sees);
+    Some(template)
 }

@@ -7,7 +7,7 @@ use super::{
     flow,
     machine::Level,
     state::then,
-    values::assign,
+    values::{Sees, assign},
 };
 use crate::domain::{
     blueprint::{
@@ -88,7 +88,7 @@ fn retrier(fields: &mut Fields<'_, '_>) -> Option<Retrier> {
 fn catcher(fields: &mut Fields<'_, '_>, level: &Level<'_>) -> Option<Catcher> {
     let errors = errors(fields);
     let flow = flow::caught(fields);
-    let assign = assign(fields);
+    let assign = assign(fields, Sees::Error);
     if !fields.has("Next") {
         fields.missing("Next", "is missing: name the state that goes on after the error");
     }
