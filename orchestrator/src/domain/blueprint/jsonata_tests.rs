@@ -292,6 +292,7 @@ fn faults_of_expressions_are_named() {
             "no task tokens",
         ),
         (json!({"Type": "Pass", "Assign": "{% {} %}", "End": true}), "Assign", "must be an object"),
+        (json!({"Type": "Task", "Resource": "skill:a", "Arguments": 5, "End": true}), "Arguments", "must be an object"),
         (json!({"Type": "Wait", "Seconds": "5", "End": true}), "Seconds", "whole number"),
         (json!({"Type": "Wait", "End": true}), "", "one of Seconds, Timestamp"),
         (json!({"Type": "Choice", "Choices": [{"Next": "S"}]}), "Choices[0].Condition", "is missing"),

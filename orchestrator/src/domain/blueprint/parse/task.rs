@@ -14,6 +14,7 @@ use crate::domain::blueprint::{
     model::{Given, Kind, Task},
     resource::{Amount, Requirements, Resource},
     suggest::did_you_mean,
+    template::Template,
 };
 
 pub(super) fn read(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
@@ -26,6 +27,11 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option
         fields.fault_at("Requirements", "are asked of workers: only a `skill:` has them");
     }
     let parameters = arguments(fields);
+    if let Some(Template::Literal(value)) = &parameters
+        && !value.is_object()
+    {
+        fields.fault_at("Arguments", format!("must be an object, which is what a task gets, not {}", kind(value)));
+    }
     let timeout = whole(fields, "TimeoutSeconds", "TimeoutSecondsPath", 1..=MAX_SECONDS);
     let heartbeat = whole(fields, "HeartbeatSeconds", "HeartbeatSecondsPath", 1..=MAX_SECONDS);
     if let (Some(Given::Fixed(timeout)), Some(Given::Fixed(heartbeat))) = (&timeout, &heartbeat)
