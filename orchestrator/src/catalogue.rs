@@ -8,7 +8,10 @@ use std::{
 };
 
 use crate::{
-    domain::blueprint::{Blueprint, Fault},
+    domain::{
+        blueprint::{Blueprint, Fault, Resource},
+        placement::queue_name,
+    },
     error::{Error, Result},
     store::Store,
 };
@@ -94,6 +97,16 @@ impl Catalogue {
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Arc<Blueprint>> {
         self.by_endpoint.values().find(|blueprint| blueprint.name == name).cloned()
+    }
+
+    /// The queues that tasks of these blueprints go to.
+    pub fn queues(&self) -> impl Iterator<Item = String> {
+        self.by_endpoint.values().flat_map(|blueprint| blueprint.machine.tasks()).filter_map(
+            |(resource, requirements)| match resource {
+                Resource::Skill(skill) => Some(queue_name(skill, requirements)),
+                _ => None,
+            },
+        )
     }
 
     /// Makes sure that the text of a blueprint is in Redis, so that a job can be pinned to it.

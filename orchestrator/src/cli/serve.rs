@@ -37,6 +37,7 @@ pub(super) async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
 /// All parts of an orchestrator, put together and not yet running.
 pub(super) struct Service {
     app: App,
+    catalogue: Arc<Catalogue>,
     stopping: CancellationToken,
 }
 
@@ -63,7 +64,7 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
         let app = App {
-            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
+            engine: Arc::new(Engine::new(store.clone(), Arc::clone(&catalogue), Arc::clone(&metrics), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             store,
@@ -73,14 +74,15 @@ impl Service {
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
         };
-        Ok(Self { app, stopping })
+        Ok(Self { app, catalogue, stopping })
     }
 
     /// Serves on this listener until SIGTERM or SIGINT.
     pub(super) async fn run(self, listener: TcpListener) -> Result<(), Failure> {
-        let Self { app, stopping } = self;
+        let Self { app, catalogue, stopping } = self;
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
+        background.spawn(duties::measure(app.store.clone(), catalogue, Arc::clone(&app.metrics)));
         background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {

@@ -1,10 +1,14 @@
 //! What every replica does in the background. Each duty is safe to run twice and in many replicas at once.
 
+mod measure;
+
 use std::{fmt::Display, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
+
+pub use measure::measure;
 
 use crate::{engine::Engine, error::Result, store::Store};
 
