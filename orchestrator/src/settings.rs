@@ -45,6 +45,8 @@ pub struct Settings {
     pub blueprints: PathBuf,
     /// Days that a finished job is kept.
     pub retention_days: u32,
+    /// Seconds within which a worker must show that it got a task that was handed to it; then the task goes to another.
+    pub confirm_seconds: u32,
     /// Seconds that workers have to stop when a job is cancelled.
     pub cancel_grace_seconds: u32,
     /// Whether `POST /_public/debug/flush_db` may delete everything: for development only.
@@ -72,6 +74,7 @@ impl Default for Settings {
             partitions: 1,
             blueprints: PathBuf::from("blueprints"),
             retention_days: 7,
+            confirm_seconds: 8,
             cancel_grace_seconds: 10,
             allow_flush: false,
             max_body_bytes: 2 * 1024 * 1024,
@@ -113,6 +116,7 @@ const IN_ENVIRONMENT: &[&str] = &[
     "partitions",
     "blueprints",
     "retention_days",
+    "confirm_seconds",
     "cancel_grace_seconds",
     "allow_flush",
     "max_body_bytes",
@@ -149,6 +153,9 @@ impl Settings {
         }
         if self.retention_days == 0 {
             return wrong("retention_days is 0, but must be at least 1".to_owned());
+        }
+        if !(1..=60).contains(&self.confirm_seconds) {
+            return wrong(format!("confirm_seconds is {}, but must be 1 to 60", self.confirm_seconds));
         }
         let hashes = self.clients.iter().map(|client| ("clients", &client.token_sha256));
         let hashes = hashes.chain(self.workers.iter().map(|worker| ("workers", &worker.token_sha256)));

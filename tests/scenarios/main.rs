@@ -13,4 +13,5 @@ mod jobs;
 mod leases;
 mod metrics;
 mod outages;
+mod polls;
 mod refusals;

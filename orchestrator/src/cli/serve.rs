@@ -51,7 +51,8 @@ impl Service {
             warn!("no worker token is set: nobody can work");
         }
         let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
-        let durations = Durations { retention, ..Durations::default() };
+        let confirm = Duration::from_secs(settings.confirm_seconds.into());
+        let durations = Durations { retention, confirm, ..Durations::default() };
         let store = Store::new(&settings.redis_url, settings.partitions, durations)
             .map_err(|error| format!("the setting redis_url cannot be used: {error}"))?;
         match store.settle().await {
