@@ -17,4 +17,5 @@ pub mod metrics;
 pub mod settings;
 pub mod store;
 pub mod time;
+pub mod traces;
 pub mod view;

@@ -7,6 +7,7 @@
 mod api;
 mod hand;
 mod process;
+mod receiver;
 mod redis;
 mod relevo;
 mod until;
@@ -15,6 +16,7 @@ mod worker;
 pub use api::{Answer, Api, text};
 pub use hand::Hand;
 pub use process::{Process, program};
+pub use receiver::{Received, Receiver, Reply};
 pub use redis::{Durability, Redis, calls, forget_calls};
 pub use relevo::{Relevo, repository};
 pub use until::{SOON, until};

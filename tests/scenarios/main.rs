@@ -15,3 +15,4 @@ mod metrics;
 mod outages;
 mod polls;
 mod refusals;
+mod traces;

@@ -18,6 +18,7 @@ use crate::{
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
+    traces::Traces,
 };
 
 /// Requests under way may take this long after a signal; polls that wait are answered at once.
@@ -64,14 +65,24 @@ impl Service {
         let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
+        let traces = Traces::from_environment()
+            .map_err(|error| format!("the collector that OTEL_EXPORTER_OTLP_ENDPOINT names cannot be used: {error}"))?;
+        let traces = Arc::new(traces);
         let app = App {
-            engine: Arc::new(Engine::new(store.clone(), Arc::clone(&catalogue), Arc::clone(&metrics), grace)),
+            engine: Arc::new(Engine::new(
+                store.clone(),
+                Arc::clone(&catalogue),
+                Arc::clone(&metrics),
+                Arc::clone(&traces),
+                grace,
+            )),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
             tokens: Arc::new(Tokens::new(settings)),
             metrics,
+            traces,
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
         };
@@ -81,6 +92,7 @@ impl Service {
     /// Serves on this listener until SIGTERM or SIGINT.
     pub(super) async fn run(self, listener: TcpListener) -> Result<(), Failure> {
         let Self { app, catalogue, stopping } = self;
+        let traces = Arc::clone(&app.traces);
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(duties::measure(app.store.clone(), catalogue, Arc::clone(&app.metrics)));
@@ -103,6 +115,7 @@ impl Service {
             return Err(reason.into());
         }
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())
     }
 }

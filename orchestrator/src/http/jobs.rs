@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, Uri},
+    http::{HeaderMap, StatusCode, Uri},
 };
 use relevo_shared::{
     JobId,
@@ -14,6 +14,7 @@ use super::{App, auth::Client, body, openapi};
 use crate::{
     engine::{Cancelled, Creation},
     error::{Error, Result},
+    traces::TRACE_PARENT,
     view::{history_event, job_view},
 };
 
@@ -28,6 +29,7 @@ use crate::{
     params(
         ("version" = String, Path, description = "`v` and a number.", pattern = "^v[0-9]+$", example = "v1"),
         ("endpoint" = String, Path, description = "The blueprint's endpoint.", example = "jobs/beto_sentiment"),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context: the job's spans go below it."),
     ),
     request_body = Option<CreateJob>,
     responses(
@@ -42,12 +44,18 @@ pub(super) async fn create(
     State(app): State<App>,
     client: Client,
     uri: Uri,
+    headers: HeaderMap,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
-    let creation = Creation { client: client.name, ..Creation::default() };
-    let created = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default()).await?;
+    let endpoint = endpoint(&path)?;
+    let parent = headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok());
+    let creating = app.traces.creation(parent, endpoint);
+    let creation = Creation { client: client.name, trace: creating.context(), ..Creation::default() };
+    let created = app.engine.create_job(&creation, endpoint, request.unwrap_or_default()).await;
+    creating.ended(created.as_ref().map(|created| created.id).map_err(Error::code));
+    let created = created?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
 }
