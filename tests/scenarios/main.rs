@@ -3,14 +3,17 @@
 mod api_docs;
 mod beto;
 mod cli;
+mod clients;
 mod datasets;
 mod drain;
 mod endings;
 mod fans;
 mod files;
 mod frugal;
+mod idempotency;
 mod jobs;
 mod leases;
+mod limits;
 mod metrics;
 mod outages;
 mod polls;

@@ -120,6 +120,21 @@ impl Keys {
         "relevo:requirements"
     }
 
+    /// How far somebody has run ahead of a rate.
+    pub(super) fn allowance(who: &str) -> String {
+        format!("relevo:allowance:{who}")
+    }
+
+    /// The jobs that a client has created today.
+    pub(super) fn jobs_today(client: &str) -> String {
+        format!("relevo:jobs_today:{client}")
+    }
+
+    /// The answer to a client's request, by the hash of its idempotency key.
+    pub(super) fn answer(client: &str, key: &str) -> String {
+        format!("relevo:answer:{client}:{key}")
+    }
+
     pub(super) const fn datasets() -> &'static str {
         "relevo:{datasets}:all"
     }

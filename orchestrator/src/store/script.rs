@@ -45,6 +45,11 @@ scripts!(
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
+    SPEND_ALLOWANCE = "spend_allowance",
+    COUNT_JOB = "count_job",
+    RESERVE_ANSWER = "reserve_answer",
+    KEEP_ANSWER = "keep_answer",
+    LEAVE_ANSWER = "leave_answer",
 );
 
 /// A script's reply: a word, then whatever belongs to it.
