@@ -21,4 +21,5 @@ pub mod quota;
 pub mod settings;
 pub mod store;
 pub mod time;
+pub mod traces;
 pub mod view;

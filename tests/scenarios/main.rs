@@ -21,3 +21,4 @@ mod polls;
 mod refusals;
 mod reload;
 mod schedules;
+mod traces;

@@ -20,6 +20,7 @@ use crate::{
     settings::Settings,
     store::{Durations, Store, StoreError},
     time::now_ms,
+    traces::Traces,
 };
 
 /// Requests under way may take this long after a signal; polls that wait are answered at once.
@@ -67,9 +68,12 @@ impl Service {
         let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
+        let traces = Traces::from_environment()
+            .map_err(|error| format!("the collector that OTEL_EXPORTER_OTLP_ENDPOINT names cannot be used: {error}"))?;
+        let traces = Arc::new(traces);
         let app = App {
             catalogue: Arc::clone(&catalogue),
-            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
+            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), Arc::clone(&traces), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             store,
@@ -77,6 +81,7 @@ impl Service {
             directory,
             gate: Arc::new(Gate::new(settings)),
             metrics,
+            traces,
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
             started_at: now_ms(),
@@ -87,12 +92,14 @@ impl Service {
     /// Serves on this listener until SIGTERM or SIGINT.
     pub(super) async fn run(self, listener: TcpListener) -> Result<(), Failure> {
         let Self { app, stopping } = self;
+        let traces = Arc::clone(&app.traces);
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(Arc::clone(&app.directory).run());
         background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine)));
         background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
         background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
+        background.spawn(duties::measure(app.store.clone(), Arc::clone(&app.catalogue), Arc::clone(&app.metrics)));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
@@ -113,6 +120,7 @@ impl Service {
             return Err(reason.into());
         }
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())
     }
 }

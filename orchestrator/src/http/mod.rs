@@ -38,6 +38,7 @@ use crate::{
     error::{Error, Result},
     metrics::Metrics,
     store::Store,
+    traces::Traces,
 };
 
 /// What handlers work with; cheap to clone.
@@ -61,6 +62,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     /// What Prometheus reads.
     pub metrics: Arc<Metrics>,
+    /// Makes spans.
+    pub traces: Arc<Traces>,
     /// How large bodies may be.
     pub limits: Limits,
     /// Whether everything may be deleted over HTTP: in development only.

@@ -27,6 +27,7 @@ use crate::{
     engine::Accepted,
     error::{Error, Result},
     store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
+    traces::TRACE_PARENT,
 };
 
 const DEFAULT_WAIT_SECONDS: f64 = 30.0;
@@ -159,6 +160,7 @@ pub(super) async fn next_tasks(
     if !(0.0..=LONGEST_WAIT_SECONDS).contains(&wait) {
         return Err(Error::invalid("wait", format!("must be 0 to {LONGEST_WAIT_SECONDS} seconds")));
     }
+    let polling = worker.clone();
     let poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
     let begun = Instant::now();
     let claimed = app.dispatch.next_tasks(poll).await?;
@@ -166,7 +168,7 @@ pub(super) async fn next_tasks(
     let mut tasks = Vec::new();
     for claimed in claimed {
         let id = claimed.id;
-        match task_of(&app, claimed) {
+        match task_of(&app, &polling, claimed) {
             Ok(task) => tasks.push(task),
             // The others of the batch must not suffer for it; its lease ends by itself.
             Err(error) => error!(task = %id, %error, "a task cannot be handed out"),
@@ -197,15 +199,16 @@ fn candidate_of(record: &WorkerRecord) -> Candidate {
     }
 }
 
-fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {
+fn task_of(app: &App, worker: &WorkerId, claimed: ClaimedTask) -> Result<Task> {
     let params: Map<_, _> = serde_json::from_str(&claimed.params)
         .map_err(|error| Error::Broken(claimed.id.job(), format!("parameters of a task: {error}")))?;
+    let trace = claimed.trace.map(|trace| app.traces.handed_out(trace, claimed.id, worker));
     Ok(Task {
         job_id: claimed.id.job(),
         task_id: claimed.id,
         skill: claimed.skill,
         params,
-        tracing_context: claimed.trace.map(|trace| ("traceparent".to_owned(), trace)).into_iter().collect(),
+        tracing_context: trace.map(|trace| (TRACE_PARENT.to_owned(), trace)).into_iter().collect(),
         priority: claimed.priority,
         // Rounded up: the lease ends the task in time, and one second may be all it has.
         deadline: claimed.deadline.map(|ms| (ms + 999) / 1000),
