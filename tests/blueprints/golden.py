@@ -110,7 +110,7 @@ def run(case):
         EvaluationDetails(
             AWSExecutionDetails("123456789012", "us-east-1", "arn:aws:iam::123456789012:role/none"),
             ExecutionDetails("job-1", "job-1", "role", case["input"], "2026-01-02T03:04:05.678Z"),
-            StateMachineDetails("machine-1", "golden", StateMachineType.STANDARD, json.dumps(prepared(case["definition"]))),
+            StateMachineDetails("machine-1", "golden", StateMachineType.STANDARD, json.dumps(prepared(case["definition"]), ensure_ascii=False)),
         ),
         type("Done", (), {"terminated": lambda self: done.set()})(),
         None,

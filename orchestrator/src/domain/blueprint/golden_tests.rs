@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Blueprint, Event, Facts, FanOrder, Fault, Next, Step, TaskOrder, begin_branch, resume, start};
 
-const CASES: [&str; 4] = [
+const CASES: [&str; 5] = [
     include_str!("../../../../tests/blueprints/cases/language.json"),
     include_str!("../../../../tests/blueprints/cases/fans.json"),
+    include_str!("../../../../tests/blueprints/cases/errors.json"),
     include_str!("../../../../tests/blueprints/cases/variables.json"),
     include_str!("../../../../tests/blueprints/cases/queries.json"),
 ];

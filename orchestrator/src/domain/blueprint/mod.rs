@@ -30,6 +30,8 @@ mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod path;
+#[cfg(test)]
+mod refused_tests;
 mod resource;
 mod schema;
 mod scope;
