@@ -44,10 +44,16 @@ impl JobId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// A fresh id whose partition follows from `seed`, for jobs that must meet.
+    /// The id of a job that was first asked for at `at_ms`, in milliseconds since 1970: the same whenever `chance` is.
     #[must_use]
-    pub fn fresh_for(seed: u16) -> Self {
-        let mut bytes = *Self::fresh().0.as_bytes();
+    pub fn derived(at_ms: u64, chance: [u8; 10]) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(at_ms, &chance).into_uuid())
+    }
+
+    /// This id with a partition that follows from `seed`, for jobs that must meet.
+    #[must_use]
+    pub fn placed(self, seed: u16) -> Self {
+        let mut bytes = *self.0.as_bytes();
         bytes[14..].copy_from_slice(&seed.to_be_bytes());
         Self(Uuid::from_bytes(bytes))
     }

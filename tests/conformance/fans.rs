@@ -14,16 +14,16 @@ async fn fanned(bench: &Bench, total: usize, limit: Option<u32>, tolerated: u32)
     let id = JobId::fresh();
     let fan = FanId { job: id, number: 1 };
     let starts: Vec<String> = (0..total).map(|index| format!("start {index}")).collect();
-    bench.store.stock_fan(fan, &starts).await.unwrap();
+    bench.store.stock_fan(fan, &starts).await.expect("Redis answers");
     let write = FanWrite { number: 1, total, limit, tolerated, variables: "{}".to_owned() };
     let begins = StepWrite { wants: Wants::Fan(write), ..step(JobState::Pending) };
-    bench.store.submit_job(id, &job(), None, &begins).await.unwrap();
+    bench.store.submit_job(id, &job(), None, &begins).await.expect("Redis answers");
     fan
 }
 
 async fn end(bench: &Bench, branch: BranchId, revision: u64, end: End) -> BranchAdvance {
     let last = StepWrite { end: Some(end), ..step(JobState::Running) };
-    bench.store.advance_branch(branch, revision, None, &last).await.unwrap()
+    bench.store.advance_branch(branch, revision, None, &last).await.expect("Redis answers")
 }
 
 fn result(text: &str) -> End {
@@ -35,7 +35,7 @@ fn error() -> End {
 }
 
 async fn what_happened(bench: &Bench, fan: FanId) -> Option<Happened> {
-    let loaded: Option<LoadedBranch> = bench.store.load_branch(fan.job.into()).await.unwrap();
+    let loaded: Option<LoadedBranch> = bench.store.load_branch(fan.job.into()).await.expect("Redis answers");
     loaded.map(|loaded| loaded.happened)
 }
 

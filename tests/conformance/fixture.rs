@@ -1,6 +1,9 @@
 //! What every story here begins with: a Redis of its own, a store on it, and jobs with one task.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use relevo::domain::task::Outcome;
 use relevo::store::{
@@ -55,8 +58,8 @@ impl Bench {
 
     /// Claims up to `max` tasks for a worker.
     pub(crate) async fn claim(&self, name: &str, max: usize) -> Vec<ClaimedTask> {
-        let (worker, queues) = (worker(name), ["s".to_owned()]);
-        let claim = Claim { worker: &worker, queues: &queues, max, lease_ms: LEASE_MS };
+        let (worker, queues) = (worker(name), ["s"]);
+        let claim = Claim { worker: &worker, queues: &queues, max, lease_ms: LEASE_MS, paused: &BTreeSet::new() };
         self.store.claim_tasks(0, &claim).await.expect("Redis answers").tasks
     }
 

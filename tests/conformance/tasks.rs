@@ -1,8 +1,10 @@
 //! Tasks: claimed in order, ended by the worker that holds them, taken back from one that is gone.
 
+use std::collections::BTreeSet;
+
 use relevo::{
     domain::task::Outcome,
-    store::{Claim, Completion, LeaseAnswer, NewJob, Renewed, Wants},
+    store::{Claim, Completion, LeaseAnswer, NewJob, Pausable, Pauses, Renewed, Wants},
 };
 use relevo_shared::JobId;
 use rig::SOON;
@@ -108,8 +110,8 @@ async fn wait_for_claim(bench: &Bench) -> relevo::store::ClaimedTask {
 async fn a_confirmed_lease_that_ends_is_the_workers_no_more() {
     let bench = Bench::new();
     let job = bench.submit(0).await;
-    let (worker, queues) = (worker("w"), ["s".to_owned()]);
-    let brief = Claim { worker: &worker, queues: &queues, max: 1, lease_ms: 1 };
+    let (worker, queues) = (worker("w"), ["s"]);
+    let brief = Claim { worker: &worker, queues: &queues, max: 1, lease_ms: 1, paused: &BTreeSet::new() };
     let task = bench.store.claim_tasks(0, &brief).await.unwrap().tasks[0].id;
     assert_eq!(bench.store.renew_leases(&worker, &[task]).await.unwrap(), Renewed::default(), "it is confirmed");
 
@@ -183,4 +185,24 @@ async fn a_task_that_nobody_comes_for_ends_in_time() {
     assert_eq!(ended, [job.into()]);
     assert_eq!(bench.error_of(job).await, "Dispatch.Timeout");
     assert!(bench.claim("w", 1).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_paused_blueprint_gets_no_worker_until_it_is_resumed() {
+    let bench = Bench::new();
+    let paused = bench.submit_like(&NewJob { blueprint: "paused".to_owned(), ..job() }).await;
+    let other = bench.submit(0).await;
+    let blueprint = Pausable::Blueprint("paused".to_owned());
+    bench.store.pause(&blueprint, "pause").await.unwrap();
+    let pauses = bench.store.pauses().await.unwrap();
+    let (worker, queues) = (worker("w"), ["s"]);
+    let claim = Claim { worker: &worker, queues: &queues, max: 5, lease_ms: 60_000, paused: &pauses.blueprints };
+
+    let claimed = bench.store.claim_tasks(0, &claim).await.unwrap().tasks;
+    assert_eq!(claimed.iter().map(|task| task.id.job()).collect::<Vec<_>>(), [other]);
+    assert!(bench.store.resume(&blueprint).await.unwrap());
+
+    let claimed = bench.claim("w", 5).await;
+    assert_eq!(claimed.iter().map(|task| task.id.job()).collect::<Vec<_>>(), [paused]);
+    assert_eq!(bench.store.pauses().await.unwrap(), Pauses::default());
 }

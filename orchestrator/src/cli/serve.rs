@@ -1,6 +1,6 @@
 //! Puts the parts together and serves until it is told to stop.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
@@ -11,10 +11,11 @@ use super::Failure;
 use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
+    clients::Directory,
     dispatch::{Dispatch, Registry},
     duties,
     engine::Engine,
-    http::{App, Limits, Tokens, router},
+    http::{App, Gate, Limits, router},
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
@@ -43,14 +44,17 @@ pub(super) struct Service {
 impl Service {
     /// Puts the parts together. What cannot work is refused here, before anybody is told that it serves.
     pub(super) async fn prepare(settings: &Settings) -> Result<Self, Failure> {
-        if settings.clients.is_empty() {
+        let directory = Arc::new(Directory::load(settings)?);
+        let (clients, worker_tokens) = directory.current().counts();
+        if clients == 0 {
             warn!("no client token is set: nobody can create jobs");
         }
-        if settings.workers.is_empty() {
+        if worker_tokens == 0 {
             warn!("no worker token is set: nobody can work");
         }
         let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
-        let durations = Durations { retention, ..Durations::default() };
+        let confirm = Duration::from_secs(settings.confirm_seconds.into());
+        let durations = Durations { retention, confirm, ..Durations::default() };
         let store = Store::new(&settings.redis_url, settings.partitions, durations)
             .map_err(|error| format!("the setting redis_url cannot be used: {error}"))?;
         match store.settle().await {
@@ -68,7 +72,8 @@ impl Service {
             registry: Arc::new(Registry::new(store.clone())),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
-            tokens: Arc::new(Tokens::new(settings)),
+            directory,
+            gate: Arc::new(Gate::new(settings)),
             metrics,
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
@@ -81,13 +86,16 @@ impl Service {
         let Self { app, stopping } = self;
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
+        background.spawn(Arc::clone(&app.directory).run());
         background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
         });
+        // Where a request comes from counts for its limits.
+        let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told.cancelled_owned());
+        let serving = axum::serve(listener, service).with_graceful_shutdown(told.cancelled_owned());
         let mut served = tokio::spawn(serving.into_future());
         let failed = tokio::select! {
             () = told_to_stop() => None,

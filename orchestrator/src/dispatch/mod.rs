@@ -7,8 +7,8 @@ mod registry;
 mod waiting;
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -24,11 +24,12 @@ use waiting::{Place, Waiting};
 use crate::{
     domain::{
         blueprint::Requirements,
-        placement::{Candidate, Profile, meets},
+        placement::{Profile, meets},
+        ranking::{Candidate, Rank, Work},
     },
     error::Result,
     metrics::Metrics,
-    store::{Claim, Claimed, ClaimedTask, Store, Wake},
+    store::{Claim, Claimed, ClaimedTask, Pauses, Store, Wake},
 };
 
 /// Behind the messages, in case one is lost: each queue that someone waits for is looked at this often.
@@ -51,14 +52,37 @@ pub struct Poll {
     pub wait: Duration,
 }
 
+/// What this replica knows of the queues; every replica comes to know the same.
+#[derive(Debug, Default, PartialEq)]
+struct Known {
+    /// Queue to what its tasks ask for, for queues that ask for anything.
+    requirements: BTreeMap<String, Requirements>,
+    /// What gets no tasks for now.
+    pauses: Pauses,
+}
+
+/// When each worker had its last task.
+#[derive(Debug, Default)]
+struct Turns {
+    taken: u64,
+    last: HashMap<WorkerId, u64>,
+}
+
+/// Workers whose turns are remembered; beyond it all are forgotten.
+const TURNS: usize = 20_000;
+
+/// Tasks that one script hands out: it must not keep Redis from others for long.
+const MOST_AT_ONCE: usize = 100;
+
 /// Hands out tasks; one per replica.
 #[derive(Debug)]
 pub struct Dispatch {
     store: Store,
     metrics: Arc<Metrics>,
     waiting: Arc<Waiting>,
-    /// Queue to what its tasks ask for, for queues that ask for anything.
-    requirements: Mutex<Arc<BTreeMap<String, Requirements>>>,
+    known: Mutex<Arc<Known>>,
+    /// Counts the tasks that were handed out, and remembers when each worker had its last.
+    turns: Mutex<Turns>,
     stopping: CancellationToken,
 }
 
@@ -66,7 +90,14 @@ impl Dispatch {
     /// A dispatch with nobody waiting.
     #[must_use]
     pub fn new(store: Store, metrics: Arc<Metrics>, stopping: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { store, metrics, waiting: Arc::default(), requirements: Mutex::default(), stopping })
+        Arc::new(Self {
+            store,
+            metrics,
+            waiting: Arc::default(),
+            known: Mutex::default(),
+            turns: Mutex::default(),
+            stopping,
+        })
     }
 
     /// Waits until there is a task for this worker. Empty when there was none in time, or when this replica is stopping.
@@ -78,10 +109,11 @@ impl Dispatch {
         let _counted = Counted::new(self.metrics.waiting_polls());
         // Entered before the first claim: a task that comes between claim and wait is not missed.
         let mut known = self.known();
-        let mut place = Place::enter(&self.waiting, queues_for(&poll.profile, &known), poll.candidate);
+        let mut place = self.enter(&poll, &known);
         while !self.stopping.is_cancelled() {
             if let Some(seen) = place.may_have_tasks() {
-                let Claimed { tasks, emptied } = self.claim(&poll, place.queues()).await?;
+                let queues: Vec<&str> = place.queues().collect();
+                let Claimed { tasks, emptied } = self.claim(&poll, &queues, &known.pauses).await?;
                 if emptied {
                     place.found_empty(&seen);
                 }
@@ -98,19 +130,37 @@ impl Dispatch {
             }
             let now_known = self.known();
             if !Arc::ptr_eq(&known, &now_known) {
-                // A task asks for what no task asked for before: this worker may have it.
+                // A task asks for what no task asked for before, or something was paused or resumed.
                 known = now_known;
-                place = Place::enter(&self.waiting, queues_for(&poll.profile, &known), poll.candidate);
+                place = self.enter(&poll, &known);
             }
         }
         Ok(Vec::new())
     }
 
-    fn known(&self) -> Arc<BTreeMap<String, Requirements>> {
-        Arc::clone(&self.requirements.lock().unwrap_or_else(PoisonError::into_inner))
+    fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn claim(&self, poll: &Poll, queues: &[String]) -> Result<Claimed> {
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&self, poll: &Poll, known: &Known) -> Place {
+        let last_turn = self.turns().last.get(&poll.worker).copied().unwrap_or_default();
+        let candidate = Candidate { last_turn, ..poll.candidate.clone() };
+        Place::enter(&self.waiting, |since| {
+            if known.pauses.worker(&poll.worker).is_some() {
+                return Vec::new();
+            }
+            queues_for(&poll.profile, known, |work| candidate.rank(work, since))
+        })
+    }
+
+    async fn claim(&self, poll: &Poll, queues: &[&str], pauses: &Pauses) -> Result<Claimed> {
+        if queues.is_empty() {
+            return Ok(Claimed { tasks: Vec::new(), emptied: true });
+        }
         let lease_ms = u64::try_from(poll.lease.as_millis()).unwrap_or(u64::MAX);
         let mut all = Claimed { tasks: Vec::new(), emptied: true };
         for partition in self.store.partitions() {
@@ -119,13 +169,23 @@ impl Dispatch {
                 all.emptied = false;
                 break;
             }
-            let claim = Claim { worker: &poll.worker, queues, max: poll.max - all.tasks.len(), lease_ms };
+            let max = (poll.max - all.tasks.len()).min(MOST_AT_ONCE);
+            let claim = Claim { worker: &poll.worker, queues, max, lease_ms, paused: &pauses.blueprints };
             let here = self.store.claim_tasks(partition, &claim).await?;
             all.tasks.extend(here.tasks);
             all.emptied &= here.emptied;
         }
         for task in &all.tasks {
             self.metrics.task_claimed(task.skill.as_str(), task.queued_ms);
+        }
+        if !all.tasks.is_empty() {
+            let mut turns = self.turns();
+            if turns.last.len() >= TURNS {
+                turns.last.clear();
+            }
+            turns.taken += 1;
+            let taken = turns.taken;
+            turns.last.insert(poll.worker.clone(), taken);
         }
         Ok(all)
     }
@@ -153,8 +213,8 @@ impl Dispatch {
                     _ = fresh.recv() => {}
                 }
                 while fresh.try_recv().is_ok() {}
-                if let Err(error) = self.learn_requirements().await {
-                    warn!(%error, "cannot read which requirements there are");
+                if let Err(error) = self.learn().await {
+                    warn!(%error, "cannot read what the queues ask for");
                 }
                 self.waiting.wake_all();
             }
@@ -163,14 +223,14 @@ impl Dispatch {
     }
 
     fn knows(&self, queue: &str) -> bool {
-        self.known().contains_key(queue)
+        self.known().requirements.contains_key(queue)
     }
 
-    async fn learn_requirements(&self) -> Result<()> {
+    async fn learn(&self) -> Result<()> {
         let known = self.store.requirements().await?;
         let read = known.into_iter().filter_map(|(queue, text)| Some((queue, serde_json::from_str(&text).ok()?)));
-        let read: BTreeMap<String, Requirements> = read.collect();
-        let mut known = self.requirements.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = Known { requirements: read.collect(), pauses: self.store.pauses().await? };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if **known != read {
             *known = Arc::new(read);
         }
@@ -178,14 +238,20 @@ impl Dispatch {
     }
 }
 
-/// The queues that hold tasks which this worker may have.
-fn queues_for(profile: &Profile, known: &BTreeMap<String, Requirements>) -> Vec<String> {
+/// The queues that hold tasks which this worker may have, each with where it stands in the line.
+fn queues_for(profile: &Profile, known: &Known, rank: impl Fn(Work<'_>) -> Rank) -> Vec<(String, Rank)> {
+    let none = Requirements::default();
     let mut queues = Vec::new();
-    for skill in &profile.skills {
+    for skill in profile.skills.iter().filter(|skill| !known.pauses.skills.contains(skill.as_str())) {
+        let rank = |wanted: &Requirements| {
+            let placement = wanted.placement.unwrap_or_default();
+            rank(Work { skill: skill.as_str(), models: &wanted.models, placement })
+        };
         let start = format!("{skill}|");
-        queues.push(skill.to_string());
-        let special = known.range(start.clone()..).take_while(|(queue, _)| queue.starts_with(&start));
-        queues.extend(special.filter(|(_, wanted)| meets(profile, wanted)).map(|(queue, _)| queue.clone()));
+        queues.push((skill.to_string(), rank(&none)));
+        let special = known.requirements.range(start.clone()..).take_while(|(queue, _)| queue.starts_with(&start));
+        let met = special.filter(|(_, wanted)| meets(profile, wanted));
+        queues.extend(met.map(|(queue, wanted)| (queue.clone(), rank(wanted))));
     }
     queues
 }

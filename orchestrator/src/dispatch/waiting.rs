@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::domain::placement::{Candidate, Rank};
+use crate::domain::ranking::Rank;
 
 /// Everyone that waits on this replica.
 #[derive(Debug, Default)]
@@ -22,8 +22,8 @@ struct Inside {
 
 #[derive(Debug)]
 struct Seat {
-    rank: Rank,
-    queues: Arc<[String]>,
+    /// Its queues, and where it stands in the line of each.
+    queues: Arc<[(String, Rank)]>,
     notify: Arc<Notify>,
     /// The queue that it was woken for and has not looked at yet.
     woken_for: Option<String>,
@@ -74,12 +74,12 @@ impl Inside {
     /// Puts a place among the sleepers of its queues, or takes it from there.
     fn set_asleep(&mut self, place: u64, asleep: bool) {
         let Some(seat) = self.places.get(&place) else { return };
-        for name in &*seat.queues {
+        for (name, rank) in &*seat.queues {
             let queue = self.queues.entry(name.clone()).or_default();
             if asleep {
-                queue.asleep.insert((seat.rank, place));
+                queue.asleep.insert((*rank, place));
             } else {
-                queue.asleep.remove(&(seat.rank, place));
+                queue.asleep.remove(&(*rank, place));
             }
         }
     }
@@ -89,7 +89,7 @@ impl Inside {
 pub(super) struct Place {
     waiting: Arc<Waiting>,
     number: u64,
-    queues: Arc<[String]>,
+    queues: Arc<[(String, Rank)]>,
     notify: Arc<Notify>,
 }
 
@@ -97,25 +97,22 @@ pub(super) struct Place {
 pub(super) struct Seen(Vec<u64>);
 
 impl Place {
-    pub(super) fn enter(waiting: &Arc<Waiting>, queues: Vec<String>, candidate: Candidate) -> Self {
-        let (notify, queues) = (Arc::new(Notify::new()), Arc::<[String]>::from(queues));
+    /// Takes a place in the lines of some queues; `queues` answers them, given a number that grows with time.
+    pub(super) fn enter(waiting: &Arc<Waiting>, queues: impl FnOnce(u64) -> Vec<(String, Rank)>) -> Self {
+        let notify = Arc::new(Notify::new());
         let mut inside = waiting.inside();
         let number = inside.next_place;
         inside.next_place += 1;
-        let seat = Seat {
-            rank: candidate.rank(number),
-            queues: Arc::clone(&queues),
-            notify: Arc::clone(&notify),
-            woken_for: None,
-        };
+        let queues = Arc::<[(String, Rank)]>::from(queues(number));
+        let seat = Seat { queues: Arc::clone(&queues), notify: Arc::clone(&notify), woken_for: None };
         inside.places.insert(number, seat);
         inside.set_asleep(number, true);
         drop(inside);
         Self { waiting: Arc::clone(waiting), number, queues, notify }
     }
 
-    pub(super) fn queues(&self) -> &[String] {
-        &self.queues
+    pub(super) fn queues(&self) -> impl Iterator<Item = &str> {
+        self.queues.iter().map(|(queue, _)| queue.as_str())
     }
 
     /// Whether any of the queues may hold a task; if so, what to say with [`Self::found_empty`] when none does.
@@ -124,7 +121,7 @@ impl Place {
         if inside.places.get_mut(&self.number).is_some_and(|seat| seat.woken_for.take().is_some()) {
             inside.set_asleep(self.number, true);
         }
-        let queues = || self.queues.iter().filter_map(|queue| inside.queues.get(queue));
+        let queues = || self.queues().filter_map(|queue| inside.queues.get(queue));
         let any = queues().any(|queue| queue.empty_after != Some(queue.messages));
         any.then(|| Seen(queues().map(|queue| queue.messages).collect()))
     }
@@ -132,7 +129,7 @@ impl Place {
     /// A claim that began when these messages had been seen took all there was.
     pub(super) fn found_empty(&self, seen: &Seen) {
         let mut inside = self.waiting.inside();
-        for (queue, messages) in self.queues.iter().zip(&seen.0) {
+        for (queue, messages) in self.queues().zip(&seen.0) {
             if let Some(queue) = inside.queues.get_mut(queue) {
                 queue.empty_after = queue.empty_after.max(Some(*messages));
             }
@@ -142,7 +139,7 @@ impl Place {
     /// There is more than this place could take: wakes one more for each of its queues.
     pub(super) fn pass_on(&self) {
         let mut inside = self.waiting.inside();
-        for queue in &*self.queues {
+        for queue in self.queues() {
             inside.wake(queue);
         }
     }
@@ -168,9 +165,12 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ranking::{Candidate, Placement, Work};
 
     fn enter(waiting: &Arc<Waiting>, queue: &str) -> Place {
-        Place::enter(waiting, vec![queue.to_owned()], Candidate::default())
+        let models = BTreeSet::new();
+        let work = Work { skill: queue, models: &models, placement: Placement::default() };
+        Place::enter(waiting, |since| vec![(queue.to_owned(), Candidate::default().rank(work, since))])
     }
 
     fn is_woken(waiting: &Waiting, place: &Place) -> bool {

@@ -51,13 +51,20 @@ impl Profile {
 /// Whether a worker has all that a task asks for.
 #[must_use]
 pub fn meets(profile: &Profile, requirements: &Requirements) -> bool {
-    (!requirements.gpu || profile.gpu)
-        && requirements.labels.iter().all(|label| profile.labels.contains(label))
-        && requirements.models.iter().all(|model| profile.models.contains(model))
-        && requirements
-            .at_least
-            .iter()
-            .all(|(name, least)| profile.numbers.get(name).is_some_and(|has| *has >= least.0))
+    lacks(profile, requirements).next().is_none()
+}
+
+/// What a worker lacks of what a task asks for, one sentence for each thing.
+pub fn lacks<'a>(profile: &'a Profile, requirements: &'a Requirements) -> impl Iterator<Item = String> + 'a {
+    let gpu = (requirements.gpu && !profile.gpu).then(|| "it has no GPU".to_owned());
+    let labels = requirements.labels.difference(&profile.labels).map(|label| format!("it has no label `{label}`"));
+    let models = requirements.models.difference(&profile.models).map(|model| format!("it has no model `{model}`"));
+    let numbers = requirements.at_least.iter().filter_map(|(name, least)| match profile.numbers.get(name) {
+        Some(has) if *has >= least.0 => None,
+        Some(has) => Some(format!("its `{name}` is {has}, less than {}", least.0)),
+        None => Some(format!("it tells no `{name}`")),
+    });
+    gpu.into_iter().chain(labels).chain(models).chain(numbers)
 }
 
 /// The queue for tasks of a skill with these requirements. Tasks that ask for the same share a queue, so that a worker
@@ -69,37 +76,6 @@ pub fn queue_name(skill: &SkillName, requirements: &Requirements) -> String {
     }
     let hash = Sha256::digest(requirements.canonical());
     format!("{skill}|{}", hex::encode(&hash[..6]))
-}
-
-/// A worker that waits for a task.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Candidate {
-    /// How much work it has, by its own measure.
-    pub load: f64,
-    /// Whether it has models loaded.
-    pub warm: bool,
-}
-
-/// Where a worker stands among those that wait: the lowest is woken first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank {
-    cold: bool,
-    load_thousandths: u64,
-    since: u64,
-}
-
-impl Candidate {
-    /// A warm worker goes first, then the least loaded, then the one that has waited longest: `since` grows with time.
-    #[must_use]
-    pub fn rank(self, since: u64) -> Rank {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the cast saturates, NaN becomes 0"
-        )]
-        let load_thousandths = (self.load * 1000.0) as u64;
-        Rank { cold: !self.warm, load_thousandths, since }
-    }
 }
 
 #[cfg(test)]
@@ -123,7 +99,8 @@ mod tests {
         let worker = worker(&json!({"gpu_info": {"model": "T4", "vram_gb": 16}, "cpu_cores": 8}));
 
         assert!(meets(&worker, &requirements(json!({"gpu": true, "vram_gb": 16}))));
-        assert!(!meets(&worker, &requirements(json!({"vram_gb": 24}))));
+        let more = requirements(json!({"vram_gb": 24}));
+        assert_eq!(lacks(&worker, &more).collect::<Vec<_>>(), ["its `vram_gb` is 16, less than 24"]);
         assert!(!meets(&worker, &requirements(json!({"disk_gb": 1}))), "what a worker does not tell it does not have");
     }
 
@@ -133,15 +110,5 @@ mod tests {
 
         assert_eq!(queue_name(&skill, &Requirements::default()), "beto.preprocess");
         assert_ne!(queue_name(&skill, &requirements(json!({"gpu": true}))), "beto.preprocess");
-    }
-
-    #[test]
-    fn a_warm_worker_is_woken_before_an_idle_one_and_an_idle_one_before_a_busy_one() {
-        let rank = |load, warm, since| Candidate { load, warm }.rank(since);
-
-        assert!(rank(0.5, true, 9) < rank(0.0, false, 0));
-        assert!(rank(0.0, false, 9) < rank(0.5, false, 0));
-        assert!(rank(0.0, false, 4) < rank(0.0, false, 5));
-        assert!(rank(f64::NAN, false, 4) < rank(f64::INFINITY, false, 4), "what a worker says cannot break the order");
     }
 }

@@ -1,8 +1,9 @@
 //! Reads what a request says: JSON bodies, queries and path parts, with errors that name the field.
 
 use axum::{
+    body::Body,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -27,7 +28,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        Ok(Self(parse(&read(request, app).await?)?))
+        let (parts, body) = request.into_parts();
+        Ok(Self(parse(&read(&parts.headers, body, app).await?)?))
     }
 }
 
@@ -35,7 +37,8 @@ impl<T: DeserializeOwned> FromRequest<App> for MaybeJson<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let body = read(request, app).await?;
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body, app).await?;
         Ok(Self(if body.is_empty() { None } else { parse(&body)? }))
     }
 }
@@ -74,8 +77,9 @@ impl<T: DeserializeOwned + Send, S: Sync + Send> FromRequestParts<S> for Path<T>
 /// would see a broken connection instead of the answer.
 const DRAIN: usize = 16;
 
-async fn read(request: Request, app: &App) -> Result<Bytes> {
-    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+/// Reads a JSON body whole, up to the limit.
+pub(super) async fn read(headers: &HeaderMap, body: Body, app: &App) -> Result<Bytes> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if let Some(media) = media
         && !media.split(';').next().is_some_and(|essence| {
             let essence = essence.trim();
@@ -85,7 +89,7 @@ async fn read(request: Request, app: &App) -> Result<Bytes> {
         return Err(Error::UnsupportedType(format!("the body must be application/json, not {media}")));
     }
     let limit = app.limits.json;
-    let mut body = request.into_body().into_data_stream();
+    let mut body = body.into_data_stream();
     let mut kept = BytesMut::new();
     let mut length = 0;
     while let Some(chunk) = body.next().await {

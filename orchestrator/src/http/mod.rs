@@ -1,11 +1,14 @@
 //! HTTP: the route table on one screen, thin handlers behind it. The only place that imports axum.
 
+mod address;
 mod auth;
 mod body;
 mod datasets;
 mod docs;
 mod files;
+mod idempotency;
 mod jobs;
+mod limits;
 mod observe;
 mod openapi;
 mod problem;
@@ -20,11 +23,12 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::Tokens;
+pub use limits::Gate;
 pub use openapi::document;
 
 use crate::{
     blobs::Blobs,
+    clients::Directory,
     dispatch::{Dispatch, Registry},
     engine::Engine,
     error::{Error, Result},
@@ -46,7 +50,9 @@ pub struct App {
     /// Files, where this deployment keeps any.
     pub blobs: Option<Blobs>,
     /// Who may ask.
-    pub tokens: Arc<Tokens>,
+    pub directory: Arc<Directory>,
+    /// What is asked of every request.
+    pub gate: Arc<Gate>,
     /// What Prometheus reads.
     pub metrics: Arc<Metrics>,
     /// How large bodies may be.
@@ -135,7 +141,9 @@ pub fn router(app: App) -> Router {
     table()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(CatchPanicLayer::custom(problem::after_panic))
+        .layer(middleware::from_fn(limits::tell))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }

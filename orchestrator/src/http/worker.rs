@@ -16,17 +16,14 @@ use relevo_shared::{
     },
 };
 use serde::Deserialize;
-use serde_json::Map;
+use serde_json::{Map, Value};
 use tracing::error;
 use utoipa::IntoParams;
 
 use super::{App, auth::WorkerAuth, body, files::files_key, openapi};
 use crate::{
     dispatch::Poll,
-    domain::{
-        placement::{Candidate, Profile},
-        progress::within_limits,
-    },
+    domain::{placement::Profile, progress::within_limits, ranking::Candidate},
     engine::Accepted,
     error::{Error, Result},
     store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
@@ -183,9 +180,21 @@ pub(super) async fn next_tasks(
 }
 
 fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) -> Poll {
-    let candidate =
-        Candidate { load: record.heartbeat.load.unwrap_or(0.0), warm: record.loaded_models().next().is_some() };
+    let candidate = candidate_of(record);
     Poll { worker, profile: Profile::of(&record.registration), candidate, lease: record.lease(), max, wait }
+}
+
+/// How a worker stands among others, by what it said last.
+fn candidate_of(record: &WorkerRecord) -> Candidate {
+    let costs = record.registration.capabilities.as_ref().and_then(|said| said.get("cost_per_skill"));
+    let hot_skills = record.heartbeat.other.get("hot_skills").and_then(Value::as_array);
+    Candidate {
+        load: record.heartbeat.load.unwrap_or(0.0),
+        loaded: record.loaded_models().map(str::to_owned).collect(),
+        hot_skills: hot_skills.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        costs: costs.cloned().and_then(|costs| serde_json::from_value(costs).ok()).unwrap_or_default(),
+        last_turn: 0,
+    }
 }
 
 fn task_of(app: &App, claimed: ClaimedTask) -> Result<Task> {

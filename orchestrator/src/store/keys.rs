@@ -95,6 +95,16 @@ impl Keys {
         format!("relevo:blueprint:{hash}")
     }
 
+    /// What gets no tasks for now.
+    pub(super) const fn paused() -> &'static str {
+        "relevo:paused"
+    }
+
+    /// Tasks of a paused blueprint that would have been handed out.
+    pub(super) fn parked_for(partition: u16, blueprint: &str) -> String {
+        format!("{}parked:blueprint:{blueprint}", Self::prefix(partition))
+    }
+
     /// The deployment's secret.
     pub(super) const fn secret() -> &'static str {
         "relevo:secret"
@@ -108,6 +118,21 @@ impl Keys {
     /// Queue name to requirements, for every set of requirements that was ever asked for.
     pub(super) const fn requirements() -> &'static str {
         "relevo:requirements"
+    }
+
+    /// How far somebody has run ahead of a rate.
+    pub(super) fn allowance(who: &str) -> String {
+        format!("relevo:allowance:{who}")
+    }
+
+    /// The jobs that a client has created today.
+    pub(super) fn jobs_today(client: &str) -> String {
+        format!("relevo:jobs_today:{client}")
+    }
+
+    /// The answer to a client's request, by the hash of its idempotency key.
+    pub(super) fn answer(client: &str, key: &str) -> String {
+        format!("relevo:answer:{client}:{key}")
     }
 
     pub(super) const fn datasets() -> &'static str {

@@ -2,6 +2,7 @@
 //!
 //! Every transition is one script in `lua/`; its header says what it touches and what it answers.
 
+mod answers;
 mod branches;
 mod calls;
 mod connections;
@@ -10,6 +11,8 @@ mod definitions;
 mod flush;
 mod jobs;
 mod keys;
+mod limits;
+mod pauses;
 mod records;
 mod script;
 mod secret;
@@ -26,9 +29,12 @@ use std::{
 
 use prometheus::core::Collector;
 
+pub use answers::{AnswerPlace, Reservation, Turn};
 pub use branches::{BranchAdvance, FanId, Swept};
 pub use datasets::DatasetRecord;
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
+pub use limits::Allowance;
+pub use pauses::{Pausable, Pauses};
 pub use records::{EventRecord, JobRecord};
 pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
@@ -100,6 +106,10 @@ pub struct Durations {
     pub recheck: Duration,
     /// How long the end of a task is remembered for results that come twice.
     pub keep_task: Duration,
+    /// How long an answer is given again under its idempotency key.
+    pub keep_answer: Duration,
+    /// How long a replica has a request with an idempotency key to itself before another may serve it.
+    pub lock_answer: Duration,
 }
 
 impl Default for Durations {
@@ -109,6 +119,8 @@ impl Default for Durations {
             confirm: Duration::from_secs(8),
             recheck: Duration::from_secs(5),
             keep_task: Duration::from_secs(3600),
+            keep_answer: Duration::from_secs(24 * 3600),
+            lock_answer: Duration::from_secs(60),
         }
     }
 }

@@ -41,9 +41,15 @@ scripts!(
     END_JOB = "end_job",
     RETRY_JOB = "retry_job",
     DECIDE_APPROVAL = "decide_approval",
+    UNPARK_TASKS = "unpark_tasks",
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
+    SPEND_ALLOWANCE = "spend_allowance",
+    COUNT_JOB = "count_job",
+    RESERVE_ANSWER = "reserve_answer",
+    KEEP_ANSWER = "keep_answer",
+    LEAVE_ANSWER = "leave_answer",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

@@ -1,5 +1,7 @@
 //! Tasks: claim, renew, complete, release, expire, progress.
 
+use std::collections::BTreeSet;
+
 use relevo_shared::{
     BranchId, SkillName, TaskId, WorkerId,
     job::{LogLine, Stage},
@@ -36,11 +38,13 @@ pub struct Claim<'a> {
     /// Who asks.
     pub worker: &'a WorkerId,
     /// The queues that it can serve.
-    pub queues: &'a [String],
+    pub queues: &'a [&'a str],
     /// At most this many.
     pub max: usize,
     /// How long its leases last.
     pub lease_ms: u64,
+    /// Blueprints whose tasks are not handed out for now.
+    pub paused: &'a BTreeSet<String>,
 }
 
 /// Answer to a request for tasks.
@@ -148,6 +152,9 @@ impl Store {
         }
         call.arg(Keys::prefix(partition)).arg(claim.worker.as_str()).arg(claim.max).arg(claim.lease_ms);
         call.arg(millis(self.durations.confirm));
+        for blueprint in claim.paused {
+            call.arg(blueprint);
+        }
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         let tasks: Vec<Vec<String>> = reply.next()?;
         let tasks = tasks.into_iter().map(read_claimed).collect::<Result<_>>()?;

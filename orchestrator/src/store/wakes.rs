@@ -8,7 +8,9 @@ use tracing::{debug, warn};
 
 use super::Store;
 
-const CHANNEL: &str = "relevo:wake";
+pub(super) const CHANNEL: &str = "relevo:wake";
+/// The message that anything may have changed; no queue has this name.
+pub(super) const ANY: &str = "*";
 /// After this long without a message the connection is made anew: a broken one can look just like a silent one.
 const SILENCE: Duration = Duration::from_secs(60);
 const RECONNECT_AFTER: Duration = Duration::from_millis(500);
@@ -33,7 +35,7 @@ impl Store {
                         let mut messages = subscription.on_message();
                         while let Ok(Some(message)) = timeout(SILENCE, messages.next()).await {
                             if let Ok(queue) = message.get_payload::<String>() {
-                                heard(Wake::Queue(queue));
+                                heard(if queue == ANY { Wake::Any } else { Wake::Queue(queue) });
                             }
                         }
                     }

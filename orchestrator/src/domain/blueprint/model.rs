@@ -12,6 +12,7 @@ use super::{
     template::{Expression, Template},
     work::Work,
 };
+use crate::domain::ranking::Placement;
 
 /// A compiled state machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,17 @@ impl Machine {
     /// The names of its states, those of branches after the states that hold them.
     pub fn state_names(&self) -> impl Iterator<Item = &str> {
         self.states.iter().map(|state| state.name.as_str())
+    }
+
+    /// Chooses workers like this for every task of a skill that does not say how.
+    pub(super) fn place_by(&mut self, placement: Placement) {
+        for state in &mut self.states {
+            if let Kind::Task(task) = &mut state.kind
+                && matches!(task.resource, Resource::Skill(_))
+            {
+                task.requirements.placement.get_or_insert(placement);
+            }
+        }
     }
 
     /// What its tasks run and what they ask of a worker, in the order of [`Machine::state_names`].

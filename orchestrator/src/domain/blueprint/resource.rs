@@ -10,6 +10,8 @@ use std::{
 use relevo_shared::SkillName;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ranking::Placement;
+
 /// What a `Resource` URI names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -76,7 +78,7 @@ impl fmt::Display for Resource {
     }
 }
 
-/// What a worker must have to be given a task. Equal requirements have equal JSON texts.
+/// What a worker must have to be given a task, and how it is chosen. Equal requirements have equal JSON texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Requirements {
     /// Whether it needs a GPU.
@@ -88,13 +90,16 @@ pub struct Requirements {
     /// Models that the worker must have at hand, all of them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub models: BTreeSet<String>,
+    /// How one of several workers is chosen, where the blueprint says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
     /// Numbers that the worker must reach, for example `vram_gb`.
     #[serde(flatten)]
     pub at_least: BTreeMap<String, Amount>,
 }
 
 impl Requirements {
-    /// Whether any worker will do.
+    /// Whether any worker will do, chosen as usual.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

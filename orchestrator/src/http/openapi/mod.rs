@@ -13,13 +13,15 @@ use utoipa::{
 
 pub(super) use bytes::Bytes;
 pub(super) use refusals::{
-    BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotWaiting, QuotaExceeded, TooLarge,
+    BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotWaiting, TooLarge,
 };
 
 /// What the document begins with.
 const ABOUT: &str = "Relevo hands jobs to workers. A client creates a job at the endpoint of a *blueprint*; the blueprint \
 turns it into tasks; workers ask for tasks, run them and send the results back.\n\nEvery refusal has the same body, a \
-`Problem`: a sentence for people, a stable `code` for programs, and on 422 a reason for each field that is wrong.";
+`Problem`: a sentence for people, a stable `code` for programs, and on 422 a reason for each field that is wrong.\n\nWhere requests are limited, every answer \
+tells what is left in the headers `RateLimit` and `RateLimit-Policy`, and in the older `RateLimit-Limit`, `RateLimit-Remaining` and \
+`RateLimit-Reset`.";
 
 /// The families of routes, in the order in which they are shown.
 const TAGS: [(&str, &str); 5] = [

@@ -1,17 +1,25 @@
 -- claim_tasks: queued -> leased | parked                                 story: a_task_is_claimed_by_one_worker_only
--- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms
+-- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms, paused blueprint...
 -- replies: "empty" when no queue holds any more, else "more"; then one list per task: id, skill, params, attempt, token,
 -- priority, deadline ("" for none), heartbeat_ms ("" for none), queued_at, now, trace ("" for none)
 local leases, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 local max, lease_ms, confirm_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now
 
+local paused = {}
+for i = 6, #ARGV do paused[ARGV[i]] = true end
+
+-- Puts a task where it waits for something else than a worker.
+local function park(task, record_key, name)
+  redis.call("ZADD", prefix .. "parked:" .. name, redis.call("HGET", record_key, "score"), task)
+  redis.call("HSET", record_key, "task_state", "parked", "parked", name)
+end
+
 -- Whether all slots that a task needs are free; it takes them, or waits for the first that is not.
 local function take_slots(task, record_key, slots)
   for name, limit in slots:gmatch("(%S+)=(%d+)") do
     if redis.call("SCARD", prefix .. "slot:" .. name) >= tonumber(limit) then
-      redis.call("ZADD", prefix .. "parked:" .. name, redis.call("HGET", record_key, "score"), task)
-      redis.call("HSET", record_key, "task_state", "parked")
+      park(task, record_key, name)
       return false
     end
   end
@@ -30,6 +38,10 @@ local function lease(head)
   if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
   local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
   if j[2] or j[3] then return end
+  if #ARGV > 5 then
+    local blueprint = redis.call("HGET", job_key, "blueprint")
+    if paused[blueprint] then return park(task, record_key, "blueprint:" .. blueprint) end
+  end
   if t[11] and t[11] ~= "" and not take_slots(task, record_key, t[11]) then return end
 
   now = now or clock()

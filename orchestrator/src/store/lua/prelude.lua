@@ -48,31 +48,31 @@ local function enqueue(prefix, queue, task, score, dispatch_ms, now)
   redis.call("PUBLISH", "relevo:wake", queue)
 end
 
+-- Queues a task that was parked, unless it is gone.
+local function unpark(prefix, task, now)
+  local record = record_of(prefix, branch_of(task))
+  local t = redis.call("HMGET", record, "task_state", "queue", "score", "dispatch_ms")
+  if t[1] ~= "parked" then return end
+  redis.call("HSET", record, "task_state", "queued")
+  enqueue(prefix, t[2], task, t[3], t[4], now)
+end
+
 -- Gives back the slots that a task held, and queues the first task that waits for each. `slots` are words `<name>=<limit>`.
 local function free_slots(prefix, slots, task, now)
   if not slots then return end
   for name in slots:gmatch("(%S+)=%d+") do
     redis.call("SREM", prefix .. "slot:" .. name, task)
     local next = redis.call("ZPOPMIN", prefix .. "parked:" .. name)[1]
-    if next then
-      local record = record_of(prefix, branch_of(next))
-      local t = redis.call("HMGET", record, "task_state", "queue", "score", "dispatch_ms")
-      if t[1] == "parked" then
-        redis.call("HSET", record, "task_state", "queued")
-        enqueue(prefix, t[2], next, t[3], t[4], now)
-      end
-    end
+    if next then unpark(prefix, next, now) end
   end
 end
 
 -- Takes a task away from whoever holds it, or from the queue that it waits in. Says who held it ("" for nobody).
 local function revoke(prefix, record, task, now)
-  local t = redis.call("HMGET", record, "task_state", "queue", "slots", "worker")
+  local t = redis.call("HMGET", record, "task_state", "queue", "slots", "worker", "parked")
   redis.call("ZREM", prefix .. "leases", task)
   if t[1] == "queued" then redis.call("ZREM", prefix .. "queue:" .. t[2], task) end
-  if t[1] == "parked" then
-    for name in t[3]:gmatch("(%S+)=%d+") do redis.call("ZREM", prefix .. "parked:" .. name, task) end
-  end
+  if t[1] == "parked" then redis.call("ZREM", prefix .. "parked:" .. t[5], task) end
   if t[1] == "leased" then free_slots(prefix, t[3], task, now) end
   if t[1] ~= "done" then redis.call("HSET", record, "task_state", "revoked") end
   return t[1] == "leased" and t[4] or ""

@@ -15,6 +15,7 @@ mod work;
 use serde_json::{Map, Value, json};
 
 use super::{fault::Faults, model::Machine, resource::is_word, schema::InputSchema};
+use crate::domain::ranking::Placement;
 use fields::Fields;
 
 /// What a file without faults says.
@@ -54,13 +55,19 @@ pub(super) fn read(value: &Value, faults: &mut Faults) -> Option<Parts> {
         input.check_defaults(defaults, &fields.at("defaults"), fields.faults);
     }
 
-    let machine = match fields.value("definition") {
+    let placement = fields.parsed("placement", |word| {
+        Placement::from_word(word).ok_or_else(|| format!("must be one of {}", Placement::WORDS.join(", ")))
+    });
+    let mut machine = match fields.value("definition") {
         Some(definition) => machine::read(definition, &fields.at("definition"), fields.faults),
         None => {
             fields.missing("definition", "is missing: write a state machine in the Amazon States Language here");
             None
         }
     };
+    if let (Some(machine), Some(placement)) = (&mut machine, placement) {
+        machine.place_by(placement);
+    }
     fields.close();
     if !faults.is_empty() {
         return None;

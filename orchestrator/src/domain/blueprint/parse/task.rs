@@ -8,13 +8,16 @@ use super::{
     values::{arguments, whole},
     work,
 };
-use crate::domain::blueprint::{
-    eval::MAX_SECONDS,
-    fault::join_key,
-    model::{Given, Kind, Task},
-    resource::{Amount, Requirements, Resource},
-    suggest::did_you_mean,
-    template::Template,
+use crate::domain::{
+    blueprint::{
+        eval::MAX_SECONDS,
+        fault::join_key,
+        model::{Given, Kind, Task},
+        resource::{Amount, Requirements, Resource},
+        suggest::did_you_mean,
+        template::Template,
+    },
+    ranking::Placement,
 };
 
 pub(super) fn read(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
@@ -64,6 +67,11 @@ fn requirements(fields: &mut Fields<'_, '_>) -> Requirements {
                 set.extend(words);
                 continue;
             }
+            ("placement", Value::String(word)) if Placement::from_word(word).is_some() => {
+                read.placement = Placement::from_word(word);
+                continue;
+            }
+            ("placement", _) => format!("must be one of {}", Placement::WORDS.join(", ")),
             ("gpu", _) => "must be true or false".to_owned(),
             ("labels" | "models", _) => "must be an array of text".to_owned(),
             (_, Value::Number(number)) => match number.as_f64().filter(|amount| *amount >= 0.0) {
@@ -74,7 +82,7 @@ fn requirements(fields: &mut Fields<'_, '_>) -> Requirements {
                 None => "must not be less than 0".to_owned(),
             },
             _ => {
-                let hint = did_you_mean(key, ["gpu", "labels", "models"]);
+                let hint = did_you_mean(key, ["gpu", "labels", "models", "placement"]);
                 format!("must be a number, the least that a worker must have, not {}{hint}", shown(value))
             }
         };
