@@ -39,6 +39,8 @@ mod source;
 mod suggest;
 mod template;
 #[cfg(test)]
+mod total_tests;
+#[cfg(test)]
 mod variable_tests;
 mod work;
 
