@@ -2,6 +2,7 @@
 
 mod api_docs;
 mod beto;
+mod blueprint_folder;
 mod cli;
 mod datasets;
 mod drain;
@@ -16,5 +17,4 @@ mod outages;
 mod overview;
 mod polls;
 mod refusals;
-mod reload;
 mod schedules;
