@@ -2,6 +2,7 @@
 
 mod api_docs;
 mod beto;
+mod blueprint_folder;
 mod cli;
 mod clients;
 mod datasets;
@@ -19,6 +20,5 @@ mod outages;
 mod overview;
 mod polls;
 mod refusals;
-mod reload;
 mod schedules;
 mod traces;

@@ -137,6 +137,7 @@ routes! {
     "/api/v1/schedules/{schedule_id}/trigger" => post(schedules::trigger);
     "/api/v1/blueprints" => get(blueprints::list);
     "/api/v1/blueprints/{name}" => get(blueprints::show);
+    "/api/v1/blueprints/{name}/graph" => get(blueprints::graph);
     "/api/v1/workers" => get(overview::workers);
     "/api/v1/skills" => get(overview::skills);
     "/api/v1/dashboard" => get(overview::dashboard);
@@ -150,6 +151,7 @@ routes! {
         | "/api/v1/schedules/{schedule_id}"
         | "/api/v1/blueprints"
         | "/api/v1/blueprints/{name}"
+        | "/api/v1/blueprints/{name}/graph"
         | "/api/v1/workers"
         | "/api/v1/skills"
         | "/api/v1/dashboard" => post(jobs::create);
