@@ -29,6 +29,22 @@ pub struct WorkerSettings {
     pub worker_id: Option<String>,
     /// SHA-256 of the token, in hex.
     pub token_sha256: String,
+    /// What is asked of the signatures in what comes with it.
+    #[serde(default)]
+    pub signatures: Signatures,
+}
+
+/// What is asked of the signatures that workers may put into bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signatures {
+    /// They are not looked at.
+    Off,
+    /// One that is there must be right.
+    #[default]
+    WhenPresent,
+    /// Every body must have one that is right.
+    Required,
 }
 
 /// Everything that can be set.

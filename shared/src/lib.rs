@@ -3,12 +3,14 @@
 //!
 //! Nothing here decides, stores or sends anything.
 
+pub mod command;
 pub mod dataset;
 pub mod file;
 pub mod id;
 pub mod job;
 pub mod problem;
 pub mod secret;
+pub mod token;
 pub mod whole;
 pub mod worker;
 

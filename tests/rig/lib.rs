@@ -9,6 +9,8 @@ mod hand;
 mod process;
 mod redis;
 mod relevo;
+mod sdk;
+mod socket;
 mod until;
 mod worker;
 
@@ -17,5 +19,7 @@ pub use hand::Hand;
 pub use process::{Process, program};
 pub use redis::{Durability, Redis, calls, forget_calls};
 pub use relevo::{Relevo, repository};
+pub use sdk::SdkWorker;
+pub use socket::Socket;
 pub use until::{SOON, until};
 pub use worker::Worker;

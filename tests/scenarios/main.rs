@@ -15,3 +15,6 @@ mod metrics;
 mod outages;
 mod polls;
 mod refusals;
+mod sdk;
+mod sockets;
+mod worker_tokens;

@@ -25,6 +25,7 @@ pub mod settings;
 #[cfg(feature = "torch")]
 pub mod shelf;
 pub mod skills;
+mod socket;
 mod telling;
 mod work_folder;
 pub mod worker;

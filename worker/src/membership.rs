@@ -31,9 +31,7 @@ impl Membership {
     #[must_use]
     pub(crate) fn new(client: Arc<Client>, settings: &Settings, registry: &Registry) -> Self {
         let registration = Registration {
-            worker_id: settings.worker_id.clone(),
             worker_type: settings.worker_type.clone(),
-            supported_skills: registry.names().into_iter().map(Skill::Name).collect(),
             resources: Some(Resources {
                 max_concurrent_tasks: u32::try_from(settings.concurrency).ok(),
                 cpu_cores: host::cpu_cores(),
@@ -43,8 +41,11 @@ impl Membership {
             }),
             installed_models: Some(registry.installed_models.clone()),
             labels: settings.labels.clone(),
-            capabilities: None,
             heartbeat_seconds: u32::try_from(settings.heartbeat.as_secs()).ok(),
+            ..Registration::of_skills(
+                settings.worker_id.clone(),
+                registry.names().into_iter().map(Skill::Name).collect(),
+            )
         };
         Self { client, registration, made: AtomicU64::new(0), making: Mutex::new(()) }
     }

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use super::{Failure, output, serve::Service};
 use crate::{
     blobs::{Blobs, S3Settings},
-    settings::{ClientSettings, Settings, WorkerSettings},
+    settings::{ClientSettings, Settings, Signatures, WorkerSettings},
 };
 
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,11 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
         allow_flush: arguments.allow_flush,
         s3: Some(s3),
         clients: vec![ClientSettings { name: "dev".to_owned(), token_sha256: tokens::sha256_hex(&tokens.client) }],
-        workers: vec![WorkerSettings { worker_id: None, token_sha256: tokens::sha256_hex(&tokens.worker) }],
+        workers: vec![WorkerSettings {
+            worker_id: None,
+            token_sha256: tokens::sha256_hex(&tokens.worker),
+            signatures: Signatures::default(),
+        }],
         ..Settings::default()
     };
     let service = Service::prepare(&settings).await?;

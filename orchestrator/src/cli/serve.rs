@@ -11,7 +11,7 @@ use super::Failure;
 use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
-    dispatch::{Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Registry},
     duties,
     engine::Engine,
     http::{App, Limits, Tokens, router},
@@ -67,6 +67,7 @@ impl Service {
             engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
+            commands: Commands::new(store.clone(), stopping.clone()),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
             tokens: Arc::new(Tokens::new(settings)),
@@ -82,12 +83,14 @@ impl Service {
         let Self { app, stopping } = self;
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
+        background.spawn(Arc::clone(&app.commands).run());
         background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
         });
         let told = stopping.clone();
+        let commands = Arc::clone(&app.commands);
         let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told.cancelled_owned());
         let mut served = tokio::spawn(serving.into_future());
         let failed = tokio::select! {
@@ -100,7 +103,8 @@ impl Service {
         if let Some(reason) = failed {
             return Err(reason.into());
         }
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        let all_answered = async { tokio::join!(served, commands.ended()) };
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_answered).await;
         Ok(())
     }
 }

@@ -8,5 +8,7 @@ pub mod placement;
 pub mod progress;
 pub mod ranking;
 pub mod retry;
+pub mod seal;
 pub mod signature;
 pub mod task;
+pub mod worker_token;

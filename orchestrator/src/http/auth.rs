@@ -4,14 +4,13 @@ use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
-use relevo_shared::WorkerId;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::App;
 use crate::{
     error::{Error, Result},
-    settings::Settings,
+    settings::{Settings, WorkerSettings},
 };
 
 type Hash = [u8; 32];
@@ -20,7 +19,7 @@ type Hash = [u8; 32];
 #[derive(Debug)]
 pub struct Tokens {
     clients: Vec<(Hash, String)>,
-    workers: Vec<(Hash, Option<String>)>,
+    workers: Vec<(Hash, WorkerSettings)>,
 }
 
 impl Tokens {
@@ -28,9 +27,19 @@ impl Tokens {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let clients = settings.clients.iter().map(|client| (read_hash(&client.token_sha256), client.name.clone()));
-        let workers = settings.workers.iter().map(|worker| (read_hash(&worker.token_sha256), worker.worker_id.clone()));
+        let workers = settings.workers.iter().map(|worker| (read_hash(&worker.token_sha256), worker.clone()));
         Self { clients: clients.collect(), workers: workers.collect() }
     }
+
+    /// What the settings say of each token of workers.
+    pub(super) fn workers(&self) -> impl Iterator<Item = &WorkerSettings> {
+        self.workers.iter().map(|(_, settings)| settings)
+    }
+}
+
+/// What the settings say of a worker's token.
+pub(super) fn known_worker<'a>(tokens: &'a Tokens, token: &str) -> Option<&'a WorkerSettings> {
+    owner(&tokens.workers, token)
 }
 
 fn read_hash(text: &str) -> Hash {
@@ -68,31 +77,4 @@ fn client_token(headers: &HeaderMap) -> Option<&str> {
     text("x-client-token")
         .or_else(|| text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer ")))
         .or_else(|| text("x-api-key"))
-}
-
-/// A worker that has shown its token.
-#[derive(Debug, Clone)]
-pub(super) struct WorkerAuth {
-    /// The one worker that the token is for; any when `None`.
-    only: Option<String>,
-}
-
-impl WorkerAuth {
-    /// Makes sure that the token is for this worker.
-    pub(super) fn check(&self, worker: &WorkerId) -> Result<()> {
-        match &self.only {
-            Some(only) if only != worker.as_str() => Err(Error::Unauthorized("a token for this worker")),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl FromRequestParts<App> for WorkerAuth {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let missing = || Error::Unauthorized("the X-Worker-Token header");
-        let token = parts.headers.get("x-worker-token").and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
-        Ok(Self { only: owner(&app.tokens.workers, token).ok_or_else(missing)?.clone() })
-    }
 }

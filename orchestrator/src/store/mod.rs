@@ -4,6 +4,8 @@
 
 mod branches;
 mod calls;
+mod channel;
+mod commands;
 mod connections;
 mod datasets;
 mod definitions;
@@ -20,14 +22,12 @@ mod tasks;
 mod wakes;
 mod workers;
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use prometheus::core::Collector;
 
 pub use branches::{BranchAdvance, FanId, Swept};
+pub use commands::Order;
 pub use datasets::DatasetRecord;
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use pauses::{Pausable, Pauses};
@@ -36,7 +36,7 @@ pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
 pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
-pub use workers::WorkerRecord;
+pub use workers::{Skills, WorkerRecord};
 
 use connections::Connections;
 use keys::Keys;
@@ -121,7 +121,7 @@ pub struct Store {
     connections: Arc<Connections>,
     keys: Keys,
     durations: Durations,
-    secret: Arc<OnceLock<Vec<u8>>>,
+    secret: Arc<secret::Known>,
 }
 
 impl Store {
@@ -130,12 +130,8 @@ impl Store {
     /// # Errors
     /// When the URL is not one of Redis.
     pub fn new(url: &str, partitions: u16, durations: Durations) -> Result<Self> {
-        Ok(Self {
-            connections: Arc::new(Connections::new(url)?),
-            keys: Keys::new(partitions),
-            durations,
-            secret: Arc::default(),
-        })
+        let connections = Arc::new(Connections::new(url)?);
+        Ok(Self { connections, keys: Keys::new(partitions), durations, secret: Arc::default() })
     }
 
     /// Whether Redis answers.

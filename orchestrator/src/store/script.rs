@@ -45,6 +45,7 @@ scripts!(
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
+    LEAVE_SOCKET = "leave_socket",
 );
 
 /// A script's reply: a word, then whatever belongs to it.
