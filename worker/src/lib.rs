@@ -10,6 +10,7 @@ pub mod context;
 #[cfg(feature = "torch")]
 pub mod device;
 pub mod files;
+pub mod gpus;
 mod heartbeat;
 mod held;
 mod host;

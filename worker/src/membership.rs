@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::{
     backoff::Backoff,
     client::{CallError, Client},
-    host,
+    gpus, host,
     settings::Settings,
     skills::Registry,
 };
@@ -30,13 +30,15 @@ impl Membership {
     /// Prepares the registration; sends nothing yet.
     #[must_use]
     pub(crate) fn new(client: Arc<Client>, settings: &Settings, registry: &Registry) -> Self {
+        let gpus = gpus::gpus();
         let registration = Registration {
             worker_type: settings.worker_type.clone(),
             resources: Some(Resources {
                 max_concurrent_tasks: u32::try_from(settings.concurrency).ok(),
                 cpu_cores: host::cpu_cores(),
                 ram_gb: host::ram_gb(),
-                gpu_info: registry.gpu_info.clone(),
+                gpu_info: gpus::largest(&gpus),
+                devices: (!gpus.is_empty()).then_some(gpus),
                 ..Resources::default()
             }),
             installed_models: Some(registry.installed_models.clone()),
