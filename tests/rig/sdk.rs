@@ -11,7 +11,6 @@ use crate::{Process, Relevo, repository};
 pub struct SdkWorker {
     // Fields drop in this order: the process ends before its folder goes.
     process: Process,
-    name: String,
     _home: TempDir,
 }
 
@@ -36,13 +35,7 @@ impl SdkWorker {
             .env("WORKER_BLOB_CACHE_DIR", home.path())
             .envs(variables.iter().copied())
             .current_dir(home.path());
-        Self { process: Process::start(id, &mut command, home.path()), name: id.to_owned(), _home: home }
-    }
-
-    /// What it calls itself.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+        Self { process: Process::start(id, &mut command, home.path()), _home: home }
     }
 
     /// The process itself.

@@ -7,6 +7,7 @@ mod datasets;
 mod drain;
 mod endings;
 mod fans;
+mod field;
 mod files;
 mod frugal;
 mod jobs;

@@ -1,13 +1,8 @@
 //! Fleets in the field: published releases of the worker SDK, as they are, do all their work here.
 
-use relevo_shared::{
-    command::Command,
-    job::{JobState, JobView},
-};
-use rig::{Redis, Relevo, SOON, SdkWorker, until};
+use relevo_shared::job::{JobState, JobView};
+use rig::{Redis, Relevo, SOON, SdkWorker, text, until};
 use serde_json::{Value, json};
-
-use crate::sockets::tell;
 
 fn run(relevo: &Relevo, input: &Value, state: JobState) -> JobView {
     let id = relevo.api().create("jobs/field", input);
@@ -18,7 +13,7 @@ fn run(relevo: &Relevo, input: &Value, state: JobState) -> JobView {
 fn of_each_release(variables: &[(&str, &str)], story: impl Fn(&Relevo, &mut SdkWorker)) {
     for release in SdkWorker::RELEASES {
         let relevo = Relevo::dev();
-        let mut worker = SdkWorker::start(&relevo, release, &release.replace('.', "-"), variables);
+        let mut worker = SdkWorker::start(&relevo, release, "w", variables);
         story(&relevo, &mut worker);
     }
 }
@@ -64,22 +59,37 @@ fn progress_of_the_field_is_seen() {
     });
 }
 
+/// Cancels a job once its task runs, and waits until the skill has stopped; answers the word of the cancellation.
+fn cancel_at_work(relevo: &Relevo, worker: &mut SdkWorker, how: &str, ready: impl Fn() -> bool) -> String {
+    let id = relevo.api().create("jobs/field", &json!({ "how": how }));
+    relevo.api().wait(&id, JobState::Running);
+    until("the task to be under way", SOON, || ready().then_some(()));
+
+    let answer = relevo.api().post(&format!("/api/v1/jobs/{id}/cancel"), &json!({}));
+
+    until("the skill to stop", SOON, || worker.process().log().contains(&format!("stopped {id}")).then_some(()));
+    relevo.api().wait(&id, JobState::Cancelled);
+    run(relevo, &json!({ "how": "answer" }), JobState::Completed);
+    text(&answer.json()["status"])
+}
+
 #[test]
-fn a_worker_of_the_field_stops_a_task_when_it_is_told_to() {
+fn a_worker_of_the_field_is_told_over_its_socket_that_a_task_is_cancelled() {
     of_each_release(&[("WORKER_ENABLE_WEBSOCKETS", "true")], |relevo, worker| {
-        let id = relevo.api().create("jobs/field", &json!({ "how": "progress" }));
-        until("the progress of the task", SOON, || Some(relevo.api().job(&id)).filter(|job| job.progress > 0.0));
-        let job_id = id.parse().unwrap();
-        let (task_id, name) = (format!("{id}.1").parse().unwrap(), worker.name().to_owned());
+        let has_socket = || redis::cmd("EXISTS").arg("relevo:socket:w").query(&mut relevo.redis()).unwrap();
 
-        until("its WebSocket to be known", SOON, || {
-            tell(relevo, &name, Command::CancelTask { task_id, job_id }).then_some(())
-        });
+        let word = cancel_at_work(relevo, worker, "progress", has_socket);
 
-        until("the skill to stop", SOON, || {
-            worker.process().log().contains(&format!("stopped {task_id}")).then_some(())
-        });
-        run(relevo, &json!({ "how": "answer" }), JobState::Completed);
+        assert_eq!(word, "cancellation_request_sent");
+    });
+}
+
+#[test]
+fn a_worker_of_the_field_learns_from_a_heartbeat_that_a_task_is_cancelled() {
+    of_each_release(&[], |relevo, worker| {
+        let word = cancel_at_work(relevo, worker, "sleep", || true);
+
+        assert_eq!(word, "cancellation_request_accepted");
     });
 }
 
@@ -88,8 +98,6 @@ fn a_worker_of_the_field_survives_a_redis_that_was_emptied() {
     of_each_release(&[], |relevo, worker| {
         let id = relevo.api().create("jobs/field", &json!({ "how": "sleep" }));
         relevo.api().wait(&id, JobState::Running);
-        // Until the worker has named it in a heartbeat, nobody but the task itself knows that it runs.
-        until("the task to be under way", SOON, || (relevo.api().job(&id).status == "running").then_some(()));
 
         redis::cmd("FLUSHALL").exec(&mut relevo.redis()).unwrap();
 

@@ -2,11 +2,11 @@
 
 use relevo::store::{Durations, Store};
 use relevo_shared::{WorkerId, command::Command, job::JobState};
-use rig::{Redis, Relevo, SOON, Socket, Worker, until};
+use rig::{Redis, Relevo, SOON, Socket, Worker, text, until};
 use serde_json::json;
 
 /// Tells a worker something, as any replica would. Answers whether it has a WebSocket open.
-pub(crate) fn tell(relevo: &Relevo, worker: &str, command: Command) -> bool {
+fn tell(relevo: &Relevo, worker: &str, command: Command) -> bool {
     let worker: WorkerId = worker.parse().expect("the name is one");
     let store =
         Store::new(&relevo.environment()["RELEVO_REDIS_URL"], 1, Durations::default()).expect("it is Redis's URL");
@@ -121,20 +121,35 @@ fn a_socket_without_a_token_is_refused() {
     assert!(plain.refusal(422).error.contains("websocket"));
 }
 
+/// Cancels a job that a worker is at, and answers the word of the cancellation once the worker has stopped.
+fn cancel_at_work(relevo: &Relevo, worker: &mut Worker) -> String {
+    let id = relevo.api().create("jobs/sleep", &json!({ "seconds": 600 }));
+    until("the first sign of progress", SOON, || (relevo.api().job(&id).progress > 0.0).then_some(()));
+
+    let answer = relevo.api().post(&format!("/api/v1/jobs/{id}/cancel"), &json!({}));
+
+    until("the word that it has stopped", SOON, || worker.process().log().contains("cancelled").then_some(()));
+    relevo.api().wait(&id, JobState::Cancelled);
+    let next = relevo.api().create("jobs/sleep", &json!({ "seconds": 0 }));
+    relevo.api().wait(&next, JobState::Completed);
+    text(&answer.json()["status"])
+}
+
 #[test]
-fn a_worker_stops_a_task_that_is_cancelled_and_goes_on() {
+fn a_worker_is_told_over_its_socket_that_a_task_is_cancelled() {
     let relevo = Relevo::dev();
     // So many seconds between heartbeats that only the WebSocket can be what told it.
     let mut worker = Worker::start_with(&relevo, "w", &[("RELEVO_HEARTBEAT_SECONDS", "600")]);
-    let id = relevo.api().create("jobs/sleep", &json!({ "seconds": 600 }));
-    until("the first sign of progress", SOON, || (relevo.api().job(&id).progress > 0.0).then_some(()));
-    let job_id = id.parse().unwrap();
 
-    tell_soon(&relevo, "w", Command::CancelTask { task_id: format!("{id}.1").parse().unwrap(), job_id });
+    assert_eq!(cancel_at_work(&relevo, &mut worker), "cancellation_request_sent");
+}
 
-    until("the word that it has stopped", SOON, || worker.process().log().contains("cancelled").then_some(()));
-    let next = relevo.api().create("jobs/sleep", &json!({ "seconds": 0 }));
-    relevo.api().wait(&next, JobState::Completed);
+#[test]
+fn a_worker_without_a_socket_learns_from_a_heartbeat_that_a_task_is_cancelled() {
+    let relevo = Relevo::dev();
+    let mut worker = Worker::start_with(&relevo, "w", &[("RELEVO_WEBSOCKET", "false")]);
+
+    assert_eq!(cancel_at_work(&relevo, &mut worker), "cancellation_request_accepted");
 }
 
 #[test]

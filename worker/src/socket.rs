@@ -57,7 +57,7 @@ async fn listen(mut socket: Socket, held: &Held, draining: &CancellationToken) -
             Ok(None | Some(Err(Error::ConnectionClosed))) => return "the orchestrator closed it".to_owned(),
             Ok(Some(Err(fault))) => return fault.to_string(),
             Ok(Some(Ok(Message::Text(text)))) => match serde_json::from_str(text.as_str()) {
-                Ok(command) => act(command, held, draining),
+                Ok(command) => act(&command, held, draining),
                 Err(fault) => warn!(error = %fault, "a command that this release does not know"),
             },
             // Answers to pings are written by the library when something is sent, and a flush sends them.
@@ -70,11 +70,11 @@ async fn listen(mut socket: Socket, held: &Held, draining: &CancellationToken) -
     }
 }
 
-fn act(command: Command, held: &Held, draining: &CancellationToken) {
+fn act(command: &Command, held: &Held, draining: &CancellationToken) {
     match command {
         Command::CancelTask { task_id, .. } => {
             info!(task = %task_id, "told to stop: cancelled");
-            held.cancel(task_id);
+            held.cancel(*task_id);
         }
         Command::Drain => {
             info!("told to drain");

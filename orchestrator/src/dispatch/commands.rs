@@ -62,15 +62,6 @@ impl Commands {
         Arc::new(Self { store, open: Mutex::default(), tracker: TaskTracker::new(), stopping })
     }
 
-    /// Tells a worker something, on whichever replica it has a WebSocket. Answers whether it has one; without one it must be
-    /// told in another way.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn send(&self, worker: &WorkerId, command: Command) -> Result<bool> {
-        Ok(self.store.tell_worker(worker, command).await?)
-    }
-
     /// Opens a worker's WebSocket; an older one of the same worker is closed, on any replica.
     ///
     /// # Errors

@@ -46,12 +46,12 @@ pub(super) async fn take(app: &App, event: WorkerEvent) -> Result<EventReply> {
 
 /// Writes a report to the job of a task, if its worker holds the task.
 pub(super) async fn tell(app: &App, task: TaskId, report: ProgressReport) -> Result<EventReply> {
-    Ok(match app.store.report_progress(task, &within_limits(report)).await? {
-        LeaseAnswer::Accepted => EventReply { status: "event_accepted".to_owned(), reason: None },
-        LeaseAnswer::LeaseLost | LeaseAnswer::Missing => {
-            EventReply { status: "ignored".to_owned(), reason: Some("stale_task".to_owned()) }
-        }
-    })
+    let reason = match app.store.report_progress(task, &within_limits(report)).await? {
+        LeaseAnswer::Accepted => return Ok(EventReply { status: "event_accepted".to_owned(), reason: None }),
+        LeaseAnswer::Cancelled => "job_cancelled",
+        LeaseAnswer::LeaseLost | LeaseAnswer::Missing => "stale_task",
+    };
+    Ok(EventReply { status: "ignored".to_owned(), reason: Some(reason.to_owned()) })
 }
 
 /// A report of progress alone.
