@@ -18,9 +18,12 @@ fn socket(relevo: &Relevo, path: &str) -> Socket {
     Socket::open(relevo.url(), path, ("x-worker-token", relevo.worker_token())).expect("it is served")
 }
 
-/// Waits until the worker is known to have a WebSocket open, which is when a command is on its way to it.
+/// Waits until the worker is known to have a WebSocket open, and tells it something.
 fn tell_soon(relevo: &Relevo, worker: &str, command: Command) {
-    until("the WebSocket to be known", SOON, || tell(relevo, worker, command.clone()).then_some(()));
+    let note = format!("relevo:socket:{worker}");
+    let is_known = || redis::cmd("EXISTS").arg(&note).query::<bool>(&mut relevo.redis()).expect("Redis answers");
+    until("the WebSocket to be known", SOON, || is_known().then_some(()));
+    assert!(tell(relevo, worker, command), "{worker} is told");
 }
 
 #[test]

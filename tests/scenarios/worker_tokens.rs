@@ -24,11 +24,16 @@ fn poll(relevo: &Relevo, token: &str, worker: &str) -> u16 {
 
 /// A token of this deployment that was made so many seconds ago.
 fn made_ago(relevo: &Relevo, kind: Kind, seconds: i64) -> String {
+    made_from(relevo, relevo.worker_token(), kind, seconds)
+}
+
+/// The same, made from another token than the workers'.
+fn made_from(relevo: &Relevo, parent: &str, kind: Kind, seconds: i64) -> String {
     // The secret is made for the first token.
     let _ = issued(&exchange(relevo, relevo.worker_token(), "w"));
     let secret: Vec<u8> = redis::cmd("GET").arg("relevo:secret").query(&mut relevo.redis()).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let parent = hex::encode(Sha256::digest(relevo.worker_token()))[..16].to_owned();
+    let parent = hex::encode(Sha256::digest(parent))[..16].to_owned();
     let made_at = i64::try_from(now).unwrap() - seconds;
     Claims { kind, worker: Some("w".parse().unwrap()), parent, made_at }.sign(&secret)
 }
@@ -72,6 +77,16 @@ fn a_token_that_has_ended_is_exchanged_for_a_while() {
     assert_eq!(poll(&relevo, &ended, "w"), 401);
     assert_eq!(poll(&relevo, issued(&exchange(&relevo, &ended, "w")).access_token.reveal(), "w"), 204);
     assert_eq!(exchange(&relevo, &forgotten, "w").status, 401);
+}
+
+#[test]
+fn a_token_whose_parent_was_removed_from_the_settings_opens_nothing() {
+    let relevo = Relevo::dev();
+    let _hand = relevo.hand("w", &["hand"]);
+    let [orphan, own] = ["removed", relevo.worker_token()].map(|parent| made_from(&relevo, parent, Kind::Access, 0));
+
+    assert_eq!((poll(&relevo, &orphan, "w"), exchange(&relevo, &orphan, "w").status.as_u16()), (401, 401));
+    assert_eq!(poll(&relevo, &own, "w"), 204);
 }
 
 #[test]
