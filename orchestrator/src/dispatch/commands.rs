@@ -79,12 +79,15 @@ impl Commands {
         Ok(line)
     }
 
-    /// Notes that a WebSocket is still open.
+    /// Notes that a WebSocket is still open. One that a newer one has replaced is closed, had the message of it been lost.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn renew(&self, line: &Line) -> Result<()> {
-        Ok(self.store.renew_socket(&line.worker, &line.socket).await?)
+        if self.store.renew_socket(&line.worker, &line.socket).await? {
+            line.replaced.cancel();
+        }
+        Ok(())
     }
 
     /// Notes that a WebSocket was closed.

@@ -10,7 +10,7 @@ use super::{
     channel::Heard,
     keys::Keys,
     millis,
-    script::{LEAVE_SOCKET, Reply},
+    script::{LEAVE_SOCKET, RENEW_SOCKET, Reply},
 };
 
 const CHANNEL: &str = "relevo:commands";
@@ -65,14 +65,20 @@ impl Store {
         Ok(pipe.query_async(&mut self.connections.get().await?).await?)
     }
 
-    /// Notes that the WebSocket of a worker is still open. To be called more often than the note stands: 30 seconds.
+    /// Notes that the WebSocket of a worker is still open, and says whether a newer one has taken its place. To be called
+    /// more often than the note stands: 30 seconds.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn renew_socket(&self, worker: &WorkerId, socket: &str) -> Result<()> {
-        let mut set = redis::cmd("SET");
-        set.arg(Keys::socket(worker)).arg(socket).arg("PX").arg(millis(PRESENCE));
-        Ok(set.query_async(&mut self.connections.get().await?).await?)
+    pub async fn renew_socket(&self, worker: &WorkerId, socket: &str) -> Result<bool> {
+        let mut call = RENEW_SOCKET.key(Keys::socket(worker));
+        call.arg(socket).arg(millis(PRESENCE));
+        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        match reply.word() {
+            "ok" => Ok(false),
+            "replaced" => Ok(true),
+            _ => Err(reply.unexpected()),
+        }
     }
 
     /// Takes back the note of a WebSocket that was closed, unless a newer one has taken its place.

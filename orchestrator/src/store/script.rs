@@ -46,6 +46,7 @@ scripts!(
     COMMIT_TABLE = "commit_table",
     BEAT_WORKER = "beat_worker",
     LEAVE_SOCKET = "leave_socket",
+    RENEW_SOCKET = "renew_socket",
 );
 
 /// A script's reply: a word, then whatever belongs to it.
