@@ -1,5 +1,7 @@
 //! Everything that a request can fail with. Facts only: how it looks over HTTP is decided in `http::problem`.
 
+use std::time::Duration;
+
 use relevo_shared::{JobId, id::InvalidId, problem::Detail};
 
 use crate::{blobs::BlobError, store::StoreError};
@@ -10,6 +12,28 @@ pub enum Error {
     /// No token, or one that nobody has.
     #[error("{0} is missing or unknown")]
     Unauthorized(&'static str),
+    /// Requests come faster than they may.
+    #[error("too many requests; try again in {} s", seconds(*retry_after))]
+    RateLimited {
+        /// When one more is taken.
+        retry_after: Duration,
+    },
+    /// The client has as much as its plan allows.
+    #[error("the quota {quota} of {limit} is used up")]
+    QuotaExceeded {
+        /// The limit of the plan.
+        quota: &'static str,
+        /// Its number.
+        limit: u64,
+        /// When there may be room again.
+        retry_after: Duration,
+    },
+    /// An idempotency key came again with another request.
+    #[error("this Idempotency-Key was used for another request; take a fresh one")]
+    IdempotencyKeyReused,
+    /// A request with the same idempotency key is still being served.
+    #[error("a request with this Idempotency-Key is still being served; try again in a moment")]
+    IdempotencyInProgress,
     /// No job of this client has this id.
     #[error("Job not found")]
     JobNotFound(String),
@@ -28,9 +52,6 @@ pub enum Error {
     /// The caller is known, but may not do this.
     #[error("{0}")]
     Forbidden(String),
-    /// The client has as much as its plan allows.
-    #[error("{0}")]
-    QuotaExceeded(String),
     /// The worker does not hold this task.
     #[error("the lease on task {0} is held by another worker or has ended")]
     LeaseLost(String),
@@ -88,13 +109,16 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unauthorized(_) => "unauthorized",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::QuotaExceeded { .. } => "quota_exceeded",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::IdempotencyInProgress => "idempotency_in_progress",
             Self::JobNotFound(_) => "job_not_found",
             Self::NotFound(_) => "not_found",
             Self::WorkerNotFound => "worker_not_found",
             Self::NotNow(..) => "invalid_state",
             Self::Conflict(code, _) => code,
             Self::Forbidden(_) => "forbidden",
-            Self::QuotaExceeded(_) => "quota_exceeded",
             Self::LeaseLost(_) => "lease_lost",
             Self::Invalid(..) => "invalid_parameters",
             Self::NoMethod(_) => "method_not_allowed",
@@ -110,6 +134,12 @@ impl Error {
             | Self::Broken(..) => "internal_error",
         }
     }
+}
+
+/// Whole seconds of a wait, rounded up: whoever waits so long has waited long enough.
+#[must_use]
+pub(crate) fn seconds(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)
 }
 
 impl From<InvalidId> for Error {

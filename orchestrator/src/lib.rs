@@ -6,6 +6,7 @@
 pub mod blobs;
 pub mod catalogue;
 pub mod cli;
+pub mod clients;
 pub mod dispatch;
 pub mod domain;
 pub mod duties;
@@ -14,6 +15,9 @@ pub mod error;
 pub mod http;
 pub mod intake;
 pub mod metrics;
+pub mod network;
+pub mod overview;
+pub mod quota;
 pub mod settings;
 pub mod store;
 pub mod time;

@@ -1,6 +1,6 @@
 //! Settings of the orchestrator: file < environment < flags.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
 use figment::{
     Figment,
@@ -8,44 +8,12 @@ use figment::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::blobs::S3Settings;
-
-/// A system that may create jobs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientSettings {
-    /// Its name; jobs belong to it.
-    pub name: String,
-    /// SHA-256 of its token, in hex.
-    pub token_sha256: String,
-}
-
-/// A token that workers come with.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WorkerSettings {
-    /// The one worker that may use it; any worker when absent.
-    #[serde(default)]
-    pub worker_id: Option<String>,
-    /// SHA-256 of the token, in hex.
-    pub token_sha256: String,
-    /// What is asked of the signatures in what comes with it.
-    #[serde(default)]
-    pub signatures: Signatures,
-}
-
-/// What is asked of the signatures that workers may put into bodies.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Signatures {
-    /// They are not looked at.
-    Off,
-    /// One that is there must be right.
-    #[default]
-    WhenPresent,
-    /// Every body must have one that is right.
-    Required,
-}
+use crate::{
+    blobs::S3Settings,
+    clients::{ClientEntry, WorkerEntry},
+    domain::quota::{Plan, Rate},
+    network::Network,
+};
 
 /// Everything that can be set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -74,12 +42,30 @@ pub struct Settings {
     /// Where files are kept; without it the file routes answer 501.
     #[serde(default)]
     pub s3: Option<S3Settings>,
+    /// Proxies whose word on where a request comes from is taken: networks such as `10.0.0.0/8`, or single addresses.
+    #[serde(default)]
+    pub trusted_proxies: Vec<Network>,
+    /// Requests that one address may send in a second, whoever asks; 0 for as many as it likes.
+    pub address_requests_per_second: f64,
+    /// Requests that one address may send at once; 0 for those of one second.
+    pub address_burst: u32,
+    /// Requests with an unknown token that one address may send in a minute; 0 for as many as it likes.
+    pub failed_tokens_per_minute: u32,
+    /// Limits that clients have in common, by the name of the plan.
+    #[serde(default)]
+    pub plans: BTreeMap<String, Plan>,
     /// Who may create jobs.
     #[serde(default)]
-    pub clients: Vec<ClientSettings>,
+    pub clients: Vec<ClientEntry>,
     /// Who may work.
     #[serde(default)]
-    pub workers: Vec<WorkerSettings>,
+    pub workers: Vec<WorkerEntry>,
+    /// A file with more plans and clients, read again when it changes.
+    #[serde(default)]
+    pub clients_file: Option<PathBuf>,
+    /// A file with more workers, read again when it changes.
+    #[serde(default)]
+    pub workers_file: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -96,8 +82,15 @@ impl Default for Settings {
             max_body_bytes: 2 * 1024 * 1024,
             max_upload_bytes: 64 * 1024 * 1024 * 1024,
             s3: None,
+            trusted_proxies: Vec::new(),
+            address_requests_per_second: 0.0,
+            address_burst: 0,
+            failed_tokens_per_minute: 60,
+            plans: BTreeMap::new(),
             clients: Vec::new(),
             workers: Vec::new(),
+            clients_file: None,
+            workers_file: None,
         }
     }
 }
@@ -137,6 +130,12 @@ const IN_ENVIRONMENT: &[&str] = &[
     "allow_flush",
     "max_body_bytes",
     "max_upload_bytes",
+    "trusted_proxies",
+    "address_requests_per_second",
+    "address_burst",
+    "failed_tokens_per_minute",
+    "clients_file",
+    "workers_file",
 ];
 /// The same for S3, under `RELEVO_S3_`. Always text: a secret of digits is no number.
 const S3_IN_ENVIRONMENT: &[&str] = &["endpoint", "region", "bucket", "access_key", "secret_key", "session_token"];
@@ -173,12 +172,10 @@ impl Settings {
         if !(1..=60).contains(&self.confirm_seconds) {
             return wrong(format!("confirm_seconds is {}, but must be 1 to 60", self.confirm_seconds));
         }
-        let hashes = self.clients.iter().map(|client| ("clients", &client.token_sha256));
-        let hashes = hashes.chain(self.workers.iter().map(|worker| ("workers", &worker.token_sha256)));
-        for (list, hash) in hashes {
-            if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return wrong(format!("a token_sha256 in {list} is not 64 hex digits"));
-            }
+        let rate = self.address_requests_per_second;
+        if rate != 0.0 && !Rate::ALLOWED.contains(&rate) {
+            let (least, most) = (Rate::ALLOWED.start(), Rate::ALLOWED.end());
+            return wrong(format!("address_requests_per_second is {rate}, but must be 0, or {least} to {most}"));
         }
         Ok(self)
     }

@@ -5,6 +5,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a rig panics where a test should fail")]
 
 mod api;
+mod clients;
 mod hand;
 mod process;
 mod redis;
@@ -15,6 +16,7 @@ mod until;
 mod worker;
 
 pub use api::{Answer, Api, text};
+pub use clients::{ListFile, client_entry, worker_entry};
 pub use hand::Hand;
 pub use process::{Process, program};
 pub use redis::{Durability, Redis, calls, forget_calls};

@@ -73,6 +73,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Asks it to read its files again.
+    pub fn sighup(&mut self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Ends it at once, without a chance to tidy up.
     pub fn sigkill(&mut self) {
         self.signal(Signal::KILL);

@@ -33,7 +33,7 @@ fn made_from(relevo: &Relevo, parent: &str, kind: Kind, seconds: i64) -> String 
     let _ = issued(&exchange(relevo, relevo.worker_token(), "w"));
     let secret: Vec<u8> = redis::cmd("GET").arg("relevo:secret").query(&mut relevo.redis()).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let parent = hex::encode(Sha256::digest(parent))[..16].to_owned();
+    let parent = Sha256::digest(parent)[..8].try_into().unwrap();
     let made_at = i64::try_from(now).unwrap() - seconds;
     Claims { kind, worker: Some("w".parse().unwrap()), parent, made_at }.sign(&secret)
 }

@@ -13,7 +13,7 @@ struct Ban {
     reason: &'static str,
 }
 
-const BANS: [Ban; 9] = [
+const BANS: [Ban; 10] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],
@@ -67,6 +67,12 @@ const BANS: [Ban; 9] = [
         except: &[],
         words: &["crate::engine", "crate::dispatch", "crate::http", "crate::duties", "crate::cli"],
         reason: "imports go one way: the store serves the layers above it",
+    },
+    Ban {
+        folder: "orchestrator/src/clients",
+        except: &[],
+        words: &["crate::engine", "crate::dispatch", "crate::store", "crate::http", "crate::duties", "crate::cli"],
+        reason: "imports go one way: who may ask is known to all above the domain",
     },
     Ban {
         folder: "orchestrator/src/engine",

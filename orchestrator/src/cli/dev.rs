@@ -17,7 +17,8 @@ use tokio::net::TcpListener;
 use super::{Failure, output, serve::Service};
 use crate::{
     blobs::{Blobs, S3Settings},
-    settings::{ClientSettings, Settings, Signatures, WorkerSettings},
+    clients::{ClientEntry, WorkerEntry, token::hash_hex},
+    settings::Settings,
 };
 
 #[derive(Debug, clap::Args)]
@@ -66,12 +67,14 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
         blueprints: arguments.blueprints,
         allow_flush: arguments.allow_flush,
         s3: Some(s3),
-        clients: vec![ClientSettings { name: "dev".to_owned(), token_sha256: tokens::sha256_hex(&tokens.client) }],
-        workers: vec![WorkerSettings {
-            worker_id: None,
-            token_sha256: tokens::sha256_hex(&tokens.worker),
-            signatures: Signatures::default(),
+        clients: vec![ClientEntry {
+            name: "dev".to_owned(),
+            token_sha256: vec![hash_hex(&tokens.client)],
+            ..ClientEntry::default()
         }],
+        workers: vec![WorkerEntry { token_sha256: vec![hash_hex(&tokens.worker)], ..WorkerEntry::default() }],
+        // Whoever tries things out makes mistakes.
+        failed_tokens_per_minute: 0,
         ..Settings::default()
     };
     let service = Service::prepare(&settings).await?;

@@ -7,6 +7,7 @@ mod output;
 mod serve;
 mod show;
 mod submit;
+mod token;
 mod validate;
 mod watch;
 
@@ -54,6 +55,9 @@ enum Command {
     /// Upload, list and describe datasets.
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
+    /// Make tokens for clients and workers.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
 }
 
 /// Why a command failed, for people.
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Submit(arguments) => block_on(submit::submit(arguments)),
         Command::Watch(arguments) => block_on(watch::watch(arguments)),
         Command::Show(arguments) => block_on(show::show(arguments)),
+        Command::Token(command) => token::token(&command),
         Command::Datasets(command) => block_on(datasets::datasets(command)),
     };
     match result {

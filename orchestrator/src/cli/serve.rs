@@ -1,6 +1,6 @@
 //! Puts the parts together and serves until it is told to stop.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
 use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
@@ -11,13 +11,15 @@ use super::Failure;
 use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
+    clients::Directory,
     dispatch::{Commands, Dispatch, Registry},
     duties,
     engine::Engine,
-    http::{App, Limits, Tokens, router},
+    http::{App, Gate, Limits, router},
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
+    time::now_ms,
 };
 
 /// Requests under way may take this long after a signal; polls that wait are answered at once.
@@ -43,10 +45,12 @@ pub(super) struct Service {
 impl Service {
     /// Puts the parts together. What cannot work is refused here, before anybody is told that it serves.
     pub(super) async fn prepare(settings: &Settings) -> Result<Self, Failure> {
-        if settings.clients.is_empty() {
+        let directory = Arc::new(Directory::load(settings)?);
+        let (clients, worker_tokens) = directory.current().counts();
+        if clients == 0 {
             warn!("no client token is set: nobody can create jobs");
         }
-        if settings.workers.is_empty() {
+        if worker_tokens == 0 {
             warn!("no worker token is set: nobody can work");
         }
         let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
@@ -64,16 +68,19 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
         let app = App {
+            catalogue: Arc::clone(&catalogue),
             engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             commands: Commands::new(store.clone(), stopping.clone()),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
-            tokens: Arc::new(Tokens::new(settings)),
+            directory,
+            gate: Arc::new(Gate::new(settings)),
             metrics,
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
+            started_at: now_ms(),
         };
         Ok(Self { app, stopping })
     }
@@ -84,14 +91,19 @@ impl Service {
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(Arc::clone(&app.commands).run());
-        background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(Arc::clone(&app.directory).run());
+        background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
+        background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
         });
-        let told = stopping.clone();
+        // Where a request comes from counts for its limits.
         let commands = Arc::clone(&app.commands);
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told.cancelled_owned());
+        let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+        let told = stopping.clone();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(told.cancelled_owned());
         let mut served = tokio::spawn(serving.into_future());
         let failed = tokio::select! {
             () = told_to_stop() => None,

@@ -75,9 +75,8 @@ impl Registry {
         check_skills(skills.as_deref().unwrap_or_default())?;
         let skills_hash = heartbeat.skills_hash.clone();
         let skills = skills.map(|supported_skills| Skills { supported_skills, skills_hash });
-        let tasks = heartbeat.current_tasks.take();
-        let running = tasks.and_then(|tasks| u32::try_from(tasks.len()).ok()).map(f64::from);
-        heartbeat.load = heartbeat.load.or(running);
+        let running = heartbeat.current_tasks.as_ref().and_then(|tasks| u32::try_from(tasks.len()).ok());
+        heartbeat.load = heartbeat.load.or(running.map(f64::from));
         heartbeat.other.retain(|name, _| name != "security");
         match (self.store.beat_worker(id, Some(&heartbeat), skills.as_ref()).await?, skills) {
             (Some(record), _) => Ok(self.remember(record)),

@@ -6,8 +6,13 @@ pub mod blueprint;
 pub mod job;
 pub mod placement;
 pub mod progress;
+pub mod quota;
 pub mod ranking;
 pub mod retry;
+pub mod schedule;
+#[cfg(test)]
+mod schedule_tests;
+pub mod scope;
 pub mod seal;
 pub mod signature;
 pub mod task;

@@ -39,8 +39,8 @@ pub struct Claims {
     pub kind: Kind,
     /// The one worker that may use it; any when `None`.
     pub worker: Option<WorkerId>,
-    /// The start of the hash of the token that it was made from.
-    pub parent: String,
+    /// The first bytes of the hash of the token that it was made from.
+    pub parent: [u8; 8],
     /// When it was made, in seconds since 1970.
     pub made_at: i64,
 }
@@ -56,7 +56,7 @@ impl Claims {
     #[must_use]
     pub fn sign(&self, secret: &[u8]) -> String {
         let worker = self.worker.as_ref().map_or("", WorkerId::as_str);
-        let claim = [self.kind.word(), worker, &self.parent, &self.made_at.to_string()].join(" ");
+        let claim = [self.kind.word(), worker, &hex::encode(self.parent), &self.made_at.to_string()].join(" ");
         let expires_at = Some((self.made_at + EXCHANGE_SECONDS) * 1000);
         format!("{MARK}{}", signature::sign(secret, &Signed { claim, expires_at }))
     }
@@ -68,10 +68,12 @@ impl Claims {
         let Signed { claim, .. } = signature::read(secret, token.strip_prefix(MARK)?, now * 1000)?;
         let parts: [&str; 4] = claim.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let [kind, worker, parent, made_at] = parts;
+        let mut fingerprint = [0; 8];
+        hex::decode_to_slice(parent, &mut fingerprint).ok()?;
         Some(Self {
             kind: [Kind::Access, Kind::Refresh].into_iter().find(|known| known.word() == kind)?,
             worker: if worker.is_empty() { None } else { Some(worker.parse().ok()?) },
-            parent: parent.to_owned(),
+            parent: fingerprint,
             made_at: made_at.parse().ok()?,
         })
     }
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
 
     fn claims(kind: Kind) -> Claims {
-        Claims { kind, worker: Some("w-1".parse().unwrap()), parent: "0123456789abcdef".to_owned(), made_at: 1_000 }
+        Claims { kind, worker: Some("w-1".parse().unwrap()), parent: [7; 8], made_at: 1_000 }
     }
 
     #[test]

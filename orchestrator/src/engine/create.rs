@@ -1,6 +1,6 @@
 //! Accepts a job: everything is checked before anything is stored.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use relevo_shared::{BranchId, JobId, dataset::TableRef, job::CreateJob, problem::Detail};
 use serde_json::{Map, Value};
@@ -28,6 +28,8 @@ const LATEST_START_MS: i64 = 31_622_400_000;
 const PRIORITIES: std::ops::RangeInclusive<i32> = -1000..=1000;
 /// Bytes of a key that a client chooses.
 const LONGEST_KEY: usize = 256;
+/// When a client with as many unfinished jobs as it may have can try again: some job may have ended by then.
+const RETRY_WHEN_FULL: Duration = Duration::from_secs(5);
 /// Jobs that may be each other's children, one within the other: a blueprint that starts itself ends here.
 const DEEPEST: u32 = 16;
 
@@ -72,9 +74,7 @@ impl Engine {
         let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
         let source = self.pin_source(&blueprint, input.as_object()).await?;
         let client = &creation.client;
-        // Jobs that must meet lie in one partition.
         let unique = request.unique_key.as_deref().map(|key| key_of("unique", client, key));
-        let fresh = || unique.as_deref().map_or_else(JobId::fresh, |key| JobId::fresh_for(seed(key)));
         let mut slots = Vec::new();
         if let Some(limit) = creation.task_limit {
             slots.push(format!("{}={limit}", client_slot(client)));
@@ -95,14 +95,16 @@ impl Engine {
             trace: creation.trace.clone(),
             ..self.new_job(&blueprint)
         };
-        let id = creation.id.unwrap_or_else(fresh);
+        let id = creation.id.unwrap_or_else(JobId::fresh);
+        // Jobs that must meet lie in one partition.
+        let id = unique.as_deref().map_or(id, |key| id.placed(seed(key)));
         let job = NewJob { unique, ..job };
         match self.submit(id, job, &blueprint, start_in, creation.open_limit).await? {
             Submission::Stored => Ok(Created { id, existing: false }),
             Submission::NotUnique(id) => Ok(Created { id, existing: true }),
             Submission::TooMany => {
                 let limit = creation.open_limit.unwrap_or_default();
-                Err(Error::QuotaExceeded(format!("the client has {limit} unfinished jobs, as many as its plan allows")))
+                Err(Error::QuotaExceeded { quota: "max_open_jobs", limit, retry_after: RETRY_WHEN_FULL })
             }
         }
     }
@@ -180,7 +182,7 @@ impl Engine {
         let failed = |error: &str, cause: String, details: Vec<Detail>| {
             Err(Event::TaskFailed { error: error.to_owned(), cause, details })
         };
-        let Some(blueprint) = self.catalogue.named(name) else {
+        let Ok(blueprint) = self.catalogue.named(name) else {
             return failed(CHILD_FAILED, format!("there is no blueprint `{name}`"), Vec::new());
         };
         if parent.depth >= DEEPEST {
@@ -200,7 +202,7 @@ impl Engine {
         let params: Map<String, Value> =
             fields.get("params").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let broken = |what: String| Error::Broken(branch.job, what);
-        let blueprint = self.catalogue.named(&name).ok_or_else(|| broken(format!("blueprint `{name}` is gone")))?;
+        let blueprint = self.catalogue.named(&name).map_err(|_| broken(format!("blueprint `{name}` is gone")))?;
         let input = blueprint.fill(params).map_err(|_| broken(format!("blueprint `{name}` has changed")))?;
         let source = self.pin_source(&blueprint, input.as_object()).await?;
         let job = NewJob {
@@ -267,7 +269,7 @@ fn check_columns(blueprint: &Blueprint, input: Option<&Map<String, Value>>, tabl
 }
 
 /// Checks what a client asks for beside its input. Answers in how many milliseconds the job is to start, when it is put off.
-fn check(request: &CreateJob) -> Result<Option<u64>> {
+pub(super) fn check(request: &CreateJob) -> Result<Option<u64>> {
     let mut details = Vec::new();
     let mut refuse = |name: &str, reason: String| details.push(Detail::new(name, reason));
     for (name, seconds) in [("dispatch_timeout", request.dispatch_timeout), ("result_timeout", request.result_timeout)]

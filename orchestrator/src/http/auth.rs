@@ -1,73 +1,55 @@
-//! Who is asking. Only hashes of tokens are known here.
+//! Who is asking, and whether they may. Only hashes of tokens are known here.
+
+use std::{ops::Deref, sync::Arc};
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, MatchedPath},
     http::{HeaderMap, header, request::Parts},
 };
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
-use super::App;
+use super::{App, address, limits};
 use crate::{
+    clients,
+    domain::scope::Scope,
     error::{Error, Result},
-    settings::{Settings, WorkerSettings},
 };
 
-type Hash = [u8; 32];
-
-/// The hashes of all tokens.
-#[derive(Debug)]
-pub struct Tokens {
-    clients: Vec<(Hash, String)>,
-    workers: Vec<(Hash, WorkerSettings)>,
-}
-
-impl Tokens {
-    /// The tokens of these settings, whose hashes have been checked.
-    #[must_use]
-    pub fn new(settings: &Settings) -> Self {
-        let clients = settings.clients.iter().map(|client| (read_hash(&client.token_sha256), client.name.clone()));
-        let workers = settings.workers.iter().map(|worker| (read_hash(&worker.token_sha256), worker.clone()));
-        Self { clients: clients.collect(), workers: workers.collect() }
-    }
-
-    /// What the settings say of each token of workers.
-    pub(super) fn workers(&self) -> impl Iterator<Item = &WorkerSettings> {
-        self.workers.iter().map(|(_, settings)| settings)
-    }
-}
-
-/// What the settings say of a worker's token.
-pub(super) fn known_worker<'a>(tokens: &'a Tokens, token: &str) -> Option<&'a WorkerSettings> {
-    owner(&tokens.workers, token)
-}
-
-fn read_hash(text: &str) -> Hash {
-    let mut hash = [0; 32];
-    hex::decode_to_slice(text, &mut hash).expect("the settings were checked");
-    hash
-}
-
-/// Whose token this is. Every hash is compared, and each in constant time, so that time tells nothing.
-fn owner<'a, T>(known: &'a [(Hash, T)], token: &str) -> Option<&'a T> {
-    let hash: Hash = Sha256::digest(token).into();
-    known.iter().fold(None, |found, (other, owner)| if bool::from(hash.ct_eq(other)) { Some(owner) } else { found })
-}
-
-/// A client that has shown its token.
+/// A client that has shown its token, has not asked too often, and may do what it asks for.
 #[derive(Debug, Clone)]
-pub(super) struct Client {
-    pub(super) name: String,
+pub(super) struct Client(pub(super) Arc<clients::Client>);
+
+impl Deref for Client {
+    type Target = clients::Client;
+
+    fn deref(&self) -> &clients::Client {
+        &self.0
+    }
 }
 
 impl FromRequestParts<App> for Client {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let missing = || Error::Unauthorized("the X-Client-Token header");
-        let token = client_token(&parts.headers).ok_or_else(missing)?;
-        let name = owner(&app.tokens.clients, token).ok_or_else(missing)?.clone();
-        Ok(Self { name })
+        // One request counts once, however many parts of its handling ask whose it is.
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
+        }
+        let address = address::of(parts, &app.gate.trusted_proxies);
+        limits::spend_for_address(app, &parts.extensions, address).await?;
+        let found = client_token(&parts.headers).and_then(|token| app.directory.current().by_token(token).cloned());
+        let Some(client) = found else {
+            limits::spend_for_unknown_token(app, &parts.extensions, address).await?;
+            return Err(Error::Unauthorized("the X-Client-Token header"));
+        };
+        limits::spend_for_client(app, &parts.extensions, &client.name, client.plan.rate()).await?;
+        let route = parts.extensions.get::<MatchedPath>().map_or(parts.uri.path(), MatchedPath::as_str);
+        let needed = Scope::needed(parts.method.as_str(), route);
+        if !client.has(needed) {
+            return Err(Error::Forbidden(format!("this needs a token with the scope {needed}")));
+        }
+        let client = Self(client);
+        parts.extensions.insert(client.clone());
+        Ok(client)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reads what a request says: JSON bodies, queries and path parts, with errors that name the field.
 
 use axum::{
+    body::Body,
     extract::{FromRequest, FromRequestParts, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -27,7 +28,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        Ok(Self(parse(&read(request, app).await?)?))
+        let (parts, body) = request.into_parts();
+        Ok(Self(parse(&read(&parts.headers, body, app).await?)?))
     }
 }
 
@@ -35,7 +37,8 @@ impl<T: DeserializeOwned> FromRequest<App> for MaybeJson<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let body = read(request, app).await?;
+        let (parts, body) = request.into_parts();
+        let body = read(&parts.headers, body, app).await?;
         Ok(Self(if body.is_empty() { None } else { parse(&body)? }))
     }
 }
@@ -74,17 +77,17 @@ impl<T: DeserializeOwned + Send, S: Sync + Send> FromRequestParts<S> for Path<T>
 /// would see a broken connection instead of the answer.
 const DRAIN: usize = 16;
 
-/// Reads a JSON body whole. What type an empty one is said to have does not matter.
-pub(super) async fn read(request: Request, app: &App) -> Result<Bytes> {
-    let media = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let other = media.filter(|media| !is_json(media)).map(str::to_owned);
+/// Reads a JSON body whole, up to the limit. What type an empty one is said to have does not matter.
+pub(super) async fn read(headers: &HeaderMap, body: Body, app: &App) -> Result<Bytes> {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let other = media.filter(|media| !is_json(media));
     let limit = app.limits.json;
-    let mut body = request.into_body().into_data_stream();
+    let mut body = body.into_data_stream();
     let mut kept = BytesMut::new();
     let mut length = 0;
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| Error::invalid("body", format!("ended before it was complete: {error}")))?;
-        if let Some(media) = other.as_ref().filter(|_| !chunk.is_empty()) {
+        if let Some(media) = other.filter(|_| !chunk.is_empty()) {
             return Err(Error::UnsupportedType(format!("the body must be application/json, not {media}")));
         }
         length += chunk.len();

@@ -10,10 +10,11 @@ use relevo_shared::{
     job::{ActionReply, CreateJob, HistoryEvent, JobAccepted, JobView},
 };
 
-use super::{App, auth::Client, body, openapi};
+use super::{App, auth::Client, body, idempotency::NewId, openapi};
 use crate::{
     engine::{Cancelled, Creation},
     error::{Error, Result},
+    quota::within_the_day,
     view::{history_event, job_view},
 };
 
@@ -33,7 +34,6 @@ use crate::{
     responses(
         (status = 202, description = "The job is stored and will run.", body = JobAccepted),
         (status = 200, description = "An unfinished job has the same `unique_key`: this one.", body = JobAccepted),
-        openapi::QuotaExceeded,
         openapi::NotFound,
         openapi::BadBody,
     )
@@ -41,15 +41,28 @@ use crate::{
 pub(super) async fn create(
     State(app): State<App>,
     client: Client,
+    NewId(id): NewId,
     uri: Uri,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
-    let creation = Creation { client: client.name, ..Creation::default() };
-    let created = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default()).await?;
+    let creation = creation(&client, id);
+    let creating = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default());
+    let created = within_the_day(&app.store, &client, creating).await?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
+}
+
+/// Who creates a job, under which id, and what the plan of this client allows.
+fn creation(client: &Client, id: Option<JobId>) -> Creation {
+    Creation {
+        client: client.name.clone(),
+        id,
+        open_limit: client.plan.max_open_jobs,
+        task_limit: client.plan.max_concurrent_tasks,
+        ..Creation::default()
+    }
 }
 
 /// The blueprint's endpoint in a path such as `/api/v1/jobs/simple_flow`.
@@ -78,7 +91,8 @@ pub(super) async fn show(
     body::Path(id): body::Path<String>,
 ) -> Result<Json<JobView>> {
     let job: JobId = id.parse().map_err(|_| Error::JobNotFound(id.clone()))?;
-    let record = app.store.read_job(job).await?.filter(|record| record.client() == Some(client.name.as_str()));
+    let record =
+        app.store.read_job(job).await?.filter(|record| record.client().is_some_and(|owner| client.sees(owner)));
     let record = record.ok_or(Error::JobNotFound(id))?;
     let approval = app.engine.wanted_approval(job, &record).await?;
     Ok(Json(job_view(job, record, approval)?))
@@ -150,7 +164,7 @@ pub(super) async fn own_job(app: &App, client: &Client, id: &str) -> Result<JobI
     let not_found = || Error::JobNotFound(id.to_owned());
     let job: JobId = id.parse().map_err(|_| not_found())?;
     match app.store.job_client(job).await? {
-        Some(owner) if owner == client.name => Ok(job),
+        Some(owner) if client.sees(&owner) => Ok(job),
         _ => Err(not_found()),
     }
 }

@@ -1,15 +1,21 @@
 //! HTTP: the route table on one screen, thin handlers behind it. The only place that imports axum.
 
+mod address;
 mod auth;
+mod blueprints;
 mod body;
 mod datasets;
 mod docs;
 mod files;
+mod idempotency;
 mod jobs;
+mod limits;
 mod observe;
 mod openapi;
+mod overview;
 mod problem;
 mod public;
+mod schedules;
 mod worker;
 
 use std::sync::Arc;
@@ -20,11 +26,13 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use auth::Tokens;
+pub use limits::Gate;
 pub use openapi::document;
 
 use crate::{
     blobs::Blobs,
+    catalogue::Catalogue,
+    clients::Directory,
     dispatch::{Commands, Dispatch, Registry},
     engine::Engine,
     error::{Error, Result},
@@ -37,6 +45,8 @@ use crate::{
 pub struct App {
     /// Moves jobs.
     pub engine: Arc<Engine>,
+    /// Knows the blueprints.
+    pub catalogue: Arc<Catalogue>,
     /// Hands out tasks.
     pub dispatch: Arc<Dispatch>,
     /// Knows the workers.
@@ -48,13 +58,17 @@ pub struct App {
     /// Files, where this deployment keeps any.
     pub blobs: Option<Blobs>,
     /// Who may ask.
-    pub tokens: Arc<Tokens>,
+    pub directory: Arc<Directory>,
+    /// What is asked of every request.
+    pub gate: Arc<Gate>,
     /// What Prometheus reads.
     pub metrics: Arc<Metrics>,
     /// How large bodies may be.
     pub limits: Limits,
     /// Whether everything may be deleted over HTTP: in development only.
     pub may_flush: bool,
+    /// When this replica started, in milliseconds since 1970.
+    pub started_at: i64,
 }
 
 /// How large bodies may be, in bytes.
@@ -99,6 +113,7 @@ macro_rules! routes {
 routes! {
     // Public.
     "/_public/status" => get(public::status);
+    "/_public/ready" => get(public::ready);
     "/_public/metrics" => get(public::metrics);
     "/_public/webhooks/approval/{job_id}" => post(public::decide_approval);
     "/_public/debug/flush_db" => post(public::flush);
@@ -116,13 +131,27 @@ routes! {
     "/api/v1/jobs/{job_id}/files/upload" => get(files::link_to_upload);
     "/api/v1/jobs/{job_id}/files/content/{filename}" => put(files::upload);
     "/api/v1/jobs/{job_id}/files/download/{filename}" => get(files::download);
+    "/api/v1/schedules" => get(schedules::list).post(schedules::create);
+    "/api/v1/schedules/{schedule_id}" => get(schedules::show).patch(schedules::edit).delete(schedules::delete);
+    "/api/v1/schedules/{schedule_id}/trigger" => post(schedules::trigger);
+    "/api/v1/blueprints" => get(blueprints::list);
+    "/api/v1/blueprints/{name}" => get(blueprints::show);
+    "/api/v1/workers" => get(overview::workers);
+    "/api/v1/skills" => get(overview::skills);
+    "/api/v1/dashboard" => get(overview::dashboard);
     // The endpoint of a blueprint may look like any of the paths above.
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
         | "/api/v1/jobs/{job_id}/history"
         | "/api/v1/jobs/{job_id}/files/upload"
         | "/api/v1/jobs/{job_id}/files/content/{filename}"
-        | "/api/v1/jobs/{job_id}/files/download/{filename}" => post(jobs::create);
+        | "/api/v1/jobs/{job_id}/files/download/{filename}"
+        | "/api/v1/schedules/{schedule_id}"
+        | "/api/v1/blueprints"
+        | "/api/v1/blueprints/{name}"
+        | "/api/v1/workers"
+        | "/api/v1/skills"
+        | "/api/v1/dashboard" => post(jobs::create);
     // Workers.
     "/_worker/workers/register" => post(worker::register);
     "/_worker/workers/{worker_id}" => patch(worker::heartbeat);
@@ -143,7 +172,9 @@ pub fn router(app: App) -> Router {
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
         .layer(middleware::from_fn(worker::pace::refusals))
+        .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(CatchPanicLayer::custom(problem::after_panic))
+        .layer(middleware::from_fn(limits::tell))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)
 }

@@ -2,7 +2,11 @@
 
 use std::any::Any;
 
-use crate::{blobs::BlobError, error::Error, store::StoreError};
+use crate::{
+    blobs::BlobError,
+    error::{Error, seconds},
+    store::StoreError,
+};
 use axum::{
     Json,
     http::{Method, StatusCode, Uri, header},
@@ -11,7 +15,7 @@ use axum::{
 use relevo_shared::problem::Problem;
 
 /// Seconds after which a client may try again while Redis or S3 is away.
-const RETRY_AFTER: &str = "2";
+const RETRY_WHEN_AWAY: u64 = 2;
 
 impl Error {
     const fn status(&self) -> StatusCode {
@@ -20,10 +24,12 @@ impl Error {
             Self::JobNotFound(_) | Self::NotFound(_) | Self::WorkerNotFound | Self::Blob(BlobError::NotFound(_)) => {
                 StatusCode::NOT_FOUND
             }
-            Self::LeaseLost(_) | Self::Conflict(..) => StatusCode::CONFLICT,
+            Self::LeaseLost(_) | Self::Conflict(..) | Self::IdempotencyKeyReused | Self::IdempotencyInProgress => {
+                StatusCode::CONFLICT
+            }
             Self::NotNow(..) => StatusCode::BAD_REQUEST,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
-            Self::QuotaExceeded(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited { .. } | Self::QuotaExceeded { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Invalid(..) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -34,6 +40,16 @@ impl Error {
             | Self::Broken(..)
             | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+        }
+    }
+
+    /// Seconds after which the same request may be taken.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after } | Self::QuotaExceeded { retry_after, .. } => Some(seconds(*retry_after)),
+            Self::IdempotencyInProgress => Some(1),
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_WHEN_AWAY),
+            _ => None,
         }
     }
 
@@ -52,7 +68,7 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = self.status();
+        let (status, retry_after) = (self.status(), self.retry_after());
         let cause = Cause { code: self.code(), text: self.to_string() };
         let sentence = self.public_text();
         let code = self.code().to_owned();
@@ -64,8 +80,8 @@ impl IntoResponse for Error {
         };
         let body = Problem { error: sentence.clone(), code, message: sentence, details, job_id };
         let mut response = (status, Json(body)).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
         if status.is_server_error() {
             response.extensions_mut().insert(cause);

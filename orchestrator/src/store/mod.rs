@@ -2,6 +2,7 @@
 //!
 //! Every transition is one script in `lua/`; its header says what it touches and what it answers.
 
+mod answers;
 mod branches;
 mod calls;
 mod channel;
@@ -12,8 +13,11 @@ mod definitions;
 mod flush;
 mod jobs;
 mod keys;
+mod limits;
+mod overview;
 mod pauses;
 mod records;
+mod schedules;
 mod script;
 mod secret;
 mod standing;
@@ -26,17 +30,21 @@ use std::{sync::Arc, time::Duration};
 
 use prometheus::core::Collector;
 
+pub use answers::{AnswerPlace, Reservation, Turn};
 pub use branches::{BranchAdvance, FanId, Swept};
 pub use commands::Order;
 pub use datasets::DatasetRecord;
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
+pub use limits::Allowance;
+pub use overview::RedisFacts;
 pub use pauses::{Pausable, Pauses};
 pub use records::{EventRecord, JobRecord};
+pub use schedules::{DueSchedules, FiringClaim, MOST_SCHEDULES, NextInstant, OpenFiring, SchedulePut, ScheduleRecord};
 pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
 pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
-pub use workers::{Skills, WorkerRecord};
+pub use workers::{LiveWorker, Skills, WorkerRecord};
 
 use connections::Connections;
 use keys::Keys;
@@ -102,6 +110,10 @@ pub struct Durations {
     pub recheck: Duration,
     /// How long the end of a task is remembered for results that come twice.
     pub keep_task: Duration,
+    /// How long an answer is given again under its idempotency key.
+    pub keep_answer: Duration,
+    /// How long a replica has a request with an idempotency key to itself before another may serve it.
+    pub lock_answer: Duration,
 }
 
 impl Default for Durations {
@@ -111,6 +123,8 @@ impl Default for Durations {
             confirm: Duration::from_secs(8),
             recheck: Duration::from_secs(5),
             keep_task: Duration::from_secs(3600),
+            keep_answer: Duration::from_secs(24 * 3600),
+            lock_answer: Duration::from_secs(60),
         }
     }
 }

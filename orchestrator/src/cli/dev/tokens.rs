@@ -8,9 +8,8 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use crate::cli::Failure;
+use crate::{cli::Failure, clients::token};
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Tokens {
@@ -28,10 +27,10 @@ impl Tokens {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let tokens = Self {
-                    client: random_token("rvc_")?,
-                    worker: random_token("rvw_")?,
-                    s3_access_key: random_token("AK")?[..20].to_owned(),
-                    s3_secret_key: random_token("")?,
+                    client: random(token::CLIENT)?,
+                    worker: random(token::WORKER)?,
+                    s3_access_key: random("AK")?[..20].to_owned(),
+                    s3_secret_key: random("")?,
                 };
                 write_private(path, &serde_json::to_string_pretty(&tokens)?)?;
                 Ok(tokens)
@@ -41,16 +40,8 @@ impl Tokens {
     }
 }
 
-/// 160 random bits from the operating system, in hex.
-fn random_token(start: &str) -> Result<String, Failure> {
-    let mut bytes = [0; 20];
-    getrandom::fill(&mut bytes).map_err(|error| format!("the operating system gives no random bytes: {error}"))?;
-    Ok(format!("{start}{}", hex::encode(bytes)))
-}
-
-/// SHA-256 of a token, in hex: what settings hold of it.
-pub(super) fn sha256_hex(token: &str) -> String {
-    hex::encode(Sha256::digest(token))
+fn random(start: &str) -> Result<String, Failure> {
+    Ok(token::fresh(start).map_err(|error| format!("the operating system gives no random bytes: {error}"))?)
 }
 
 /// Writes a file that only its owner can read, whole or not at all.

@@ -198,7 +198,13 @@ fn limits_can_come_from_the_data() {
 
     let step = run(&limited, &json!({"t": 90, "h": 9}), []);
     assert_eq!((order(&step).timeout_seconds, order(&step).heartbeat_seconds), (Some(90), Some(9)));
-    for bad in [json!({"t": 0, "h": 1}), json!({"t": "x", "h": 1}), json!({"t": 1.5, "h": 1}), json!({"h": 1})] {
+    for bad in [
+        json!({"t": 9, "h": 9}),
+        json!({"t": 0, "h": 1}),
+        json!({"t": "x", "h": 1}),
+        json!({"t": 1.5, "h": 1}),
+        json!({"h": 1}),
+    ] {
         let step = run(&limited, &bad, []);
         assert_eq!(failure(&step).0, "States.Runtime", "{bad}");
     }

@@ -20,8 +20,11 @@ mod fan_tests;
 mod fault;
 #[cfg(test)]
 mod golden_tests;
+mod graph;
 mod intrinsic;
 mod jsonata;
+#[cfg(test)]
+mod jsonata_tests;
 mod model;
 mod parse;
 #[cfg(test)]

@@ -13,20 +13,25 @@ use utoipa::{
 
 pub(super) use bytes::Bytes;
 pub(super) use refusals::{
-    BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotWaiting, QuotaExceeded, TooLarge,
+    BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotWaiting, TooLarge,
 };
 
 /// What the document begins with.
 const ABOUT: &str = "Relevo hands jobs to workers. A client creates a job at the endpoint of a *blueprint*; the blueprint \
 turns it into tasks; workers ask for tasks, run them and send the results back.\n\nEvery refusal has the same body, a \
-`Problem`: a sentence for people, a stable `code` for programs, and on 422 a reason for each field that is wrong.";
+`Problem`: a sentence for people, a stable `code` for programs, and on 422 a reason for each field that is wrong.\n\nWhere requests are limited, every answer \
+tells what is left in the headers `RateLimit` and `RateLimit-Policy`, and in the older `RateLimit-Limit`, `RateLimit-Remaining` and \
+`RateLimit-Reset`.";
 
 /// The families of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 8] = [
     ("jobs", "Create jobs and follow them."),
+    ("schedules", "Jobs that are created at the instants of a cron expression."),
+    ("blueprints", "What jobs can be created of."),
     ("files", "Files of a job, in S3."),
     ("datasets", "Named tables in S3, with a commit for each upload."),
     ("workers", "What workers call: register, heartbeat, ask for tasks, report, send results."),
+    ("overview", "What is going on: workers, skills, queues, totals."),
     ("service", "What needs no token."),
 ];
 

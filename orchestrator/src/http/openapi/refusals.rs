@@ -20,10 +20,11 @@ pub(super) enum Refusal {
     NotFound,
     LeaseLost,
     NotWaiting,
+    KeyInUse,
     TooLarge,
     UnsupportedType,
     Invalid,
-    QuotaExceeded,
+    TooMany,
     Internal,
     S3Off,
     Away,
@@ -31,11 +32,12 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Every one.
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::NotNow,
         Self::Forbidden,
         Self::NotWaiting,
-        Self::QuotaExceeded,
+        Self::KeyInUse,
+        Self::TooMany,
         Self::Unauthorized,
         Self::NotFound,
         Self::LeaseLost,
@@ -78,11 +80,17 @@ impl Refusal {
                 "The job does not wait for a decision (any more).",
                 "job 0198c0de-0000-7000-8000-000000000000 does not wait for an approval",
             ),
-            Self::QuotaExceeded => (
+            Self::KeyInUse => (
+                "409",
+                "idempotency_key_reused",
+                "The `Idempotency-Key` was used for another request, or (`idempotency_in_progress`) its request is still being served.",
+                "this Idempotency-Key was used for another request; take a fresh one",
+            ),
+            Self::TooMany => (
                 "429",
-                "quota_exceeded",
-                "The client has as much as its plan allows.",
-                "the client has 100 unfinished jobs, as many as its plan allows",
+                "rate_limited",
+                "Requests come too fast, or (`quota_exceeded`) the client has as much as its plan allows.",
+                "too many requests; try again in 2 s",
             ),
             Self::Unauthorized => (
                 "401",
@@ -145,7 +153,7 @@ impl Refusal {
         let example = serde_json::to_value(example).expect("a problem has string keys only");
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(example));
         let mut response = ResponseBuilder::new().description(meaning).content("application/json", content.build());
-        if matches!(self, Self::Away) {
+        if matches!(self, Self::Away | Self::TooMany | Self::KeyInUse) {
             let seconds = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(0));
             let header = HeaderBuilder::new()
                 .schema(Some(seconds.build()))
@@ -189,8 +197,6 @@ refusals! {
     Forbidden = Forbidden;
     /// The job does not wait for a decision (any more).
     NotWaiting = NotWaiting;
-    /// The client has as much as its plan allows.
-    QuotaExceeded = QuotaExceeded;
     /// What a route that asks for no token may fail with.
     Failing = Internal | Away;
 }

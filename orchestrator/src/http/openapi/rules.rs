@@ -4,17 +4,27 @@ use relevo_shared::problem::{Detail, Problem};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, OpenApi, PathItem,
-        path::Operation,
+        Components, ObjectBuilder, OpenApi, PathItem,
+        path::{Operation, Parameter, ParameterBuilder, ParameterIn},
+        schema::{SchemaType, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
 use super::refusals::Refusal;
+use crate::http::idempotency::LONGEST;
 
 /// The headers of a client: one token, three spellings.
 const CLIENT: [&str; 3] = ["client_token", "bearer", "api_key"];
 const WORKER: [&str; 1] = ["worker_token"];
+
+/// What any route of workers may refuse with.
+const WORKERS_HEAR: [Refusal; 4] = [Refusal::Unauthorized, Refusal::TooMany, Refusal::Internal, Refusal::Away];
+/// What a request with an idempotency key may be refused with.
+const KEYS_HEAR: [Refusal; 4] = [Refusal::KeyInUse, Refusal::TooLarge, Refusal::UnsupportedType, Refusal::Invalid];
+/// What any route of clients may refuse with.
+const CLIENTS_HEAR: [Refusal; 5] =
+    [Refusal::Unauthorized, Refusal::Forbidden, Refusal::TooMany, Refusal::Internal, Refusal::Away];
 
 /// Completes the document.
 pub(super) fn apply(document: &mut OpenApi) {
@@ -33,22 +43,42 @@ pub(super) fn apply(document: &mut OpenApi) {
         components.responses.insert(refusal.name(), refusal.response().into());
     }
     for (path, item) in &mut document.paths.paths {
-        let schemes = if path.starts_with("/_public/") {
+        let (schemes, refusals) = if path.starts_with("/_public/") {
             continue;
         } else if path.starts_with("/_worker/") {
-            WORKER.as_slice()
+            (WORKER.as_slice(), WORKERS_HEAR.as_slice())
         } else {
-            CLIENT.as_slice()
+            if let Some(post) = &mut item.post {
+                post.parameters.get_or_insert_default().push(idempotency_key().into());
+                may_refuse(post, &KEYS_HEAR);
+            }
+            (CLIENT.as_slice(), CLIENTS_HEAR.as_slice())
         };
         for operation in operations(item) {
             let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
             operation.security = Some(any_of.collect());
-            for refusal in [Refusal::Unauthorized, Refusal::Internal, Refusal::Away] {
-                let (status, response) = refusal.reference();
-                operation.responses.responses.entry(status).or_insert(response);
-            }
+            may_refuse(operation, refusals);
         }
     }
+}
+
+fn may_refuse(operation: &mut Operation, refusals: &[Refusal]) {
+    for refusal in refusals {
+        let (status, response) = refusal.reference();
+        operation.responses.responses.entry(status).or_insert(response);
+    }
+}
+
+/// The header with which a client may say the same thing twice.
+fn idempotency_key() -> Parameter {
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    let schema = text.max_length(Some(LONGEST)).pattern(Some("^[!-~]([ -~]*[!-~])?$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some("Under the same key the same request is served once; its answer comes again for 24 hours."))
+        .schema(Some(schema.build()))
+        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

@@ -7,19 +7,16 @@ use axum::{
 use relevo_shared::{WorkerId, secret::Secret};
 use serde::de::DeserializeOwned;
 
-use super::super::{App, auth::known_worker, body};
+use super::super::{App, address, body, limits};
 use crate::{
+    clients::{Fingerprint, Signatures, WorkerToken},
     domain::{
         seal::{Seal, seal},
         worker_token::{self, Claims},
     },
     error::{Error, Result},
-    settings::{Signatures, WorkerSettings},
     time::now_ms,
 };
-
-/// Digits of a token's hash that a token made from it repeats.
-const PARENT_DIGITS: usize = 16;
 
 /// A worker that has shown its token.
 #[derive(Debug, Clone)]
@@ -31,8 +28,8 @@ pub(in crate::http) struct WorkerAuth {
     /// When it was made, for a short-lived one; in seconds since 1970.
     made_at: Option<i64>,
     signatures: Signatures,
-    /// The start of the hash of the settings' token.
-    pub(super) parent: String,
+    /// The settings' token that it is, or was made from.
+    pub(super) parent: Fingerprint,
     /// Whether it is built on the SDK of the field, which takes any error for a reason to send a result again.
     pub(super) is_sdk: bool,
 }
@@ -69,13 +66,13 @@ impl WorkerAuth {
         }
     }
 
-    fn of_settings(settings: &WorkerSettings, headers: &HeaderMap, token: &str) -> Self {
+    fn of_settings(known: &WorkerToken, headers: &HeaderMap, token: &str) -> Self {
         Self {
-            only: settings.worker_id.clone(),
+            only: known.worker_id.clone(),
             token: Secret::new(token.to_owned()),
             made_at: None,
-            signatures: settings.signatures,
-            parent: settings.token_sha256[..PARENT_DIGITS].to_ascii_lowercase(),
+            signatures: known.signatures,
+            parent: known.fingerprint,
             is_sdk: headers.contains_key("x-rxon-version"),
         }
     }
@@ -85,7 +82,7 @@ impl FromRequestParts<App> for WorkerAuth {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        authenticate(app, &parts.headers, shown(&parts.headers)?, Claims::is_fresh).await
+        counted(app, parts, shown(&parts.headers), Claims::is_fresh).await
     }
 }
 
@@ -97,46 +94,56 @@ impl FromRequestParts<App> for Exchange {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        Self::by(app, &parts.headers, shown(&parts.headers)?).await
+        Self::by(app, parts, shown(&parts.headers)).await
     }
 }
 
 impl Exchange {
     /// By a token that need not be the one in the header.
-    pub(super) async fn by(app: &App, headers: &HeaderMap, token: &str) -> Result<Self> {
-        authenticate(app, headers, token, |_, _| true).await.map(Self)
+    pub(super) async fn by(app: &App, parts: &Parts, token: Option<&str>) -> Result<Self> {
+        counted(app, parts, token, |_, _| true).await.map(Self)
     }
 }
 
-fn shown(headers: &HeaderMap) -> Result<&str> {
-    headers.get("x-worker-token").and_then(|value| value.to_str().ok()).ok_or(MISSING)
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-worker-token").and_then(|value| value.to_str().ok())
 }
 
-const MISSING: Error = Error::Unauthorized("the X-Worker-Token header");
+/// Finds out whose token this is. One that nobody has counts against the address that it came from.
+async fn counted(
+    app: &App,
+    parts: &Parts,
+    token: Option<&str>,
+    may: impl Fn(&Claims, i64) -> bool,
+) -> Result<WorkerAuth> {
+    if let Some(token) = token
+        && let Some(auth) = authenticate(app, &parts.headers, token, may).await?
+    {
+        return Ok(auth);
+    }
+    let address = address::of(parts, &app.gate.trusted_proxies);
+    limits::spend_for_unknown_token(app, &parts.extensions, address).await?;
+    Err(Error::Unauthorized("the X-Worker-Token header"))
+}
 
 async fn authenticate(
     app: &App,
     headers: &HeaderMap,
     token: &str,
     may: impl Fn(&Claims, i64) -> bool,
-) -> Result<WorkerAuth> {
+) -> Result<Option<WorkerAuth>> {
+    let known = app.directory.current();
     if !worker_token::is_one(token) {
-        let settings = known_worker(&app.tokens, token).ok_or(MISSING)?;
-        return Ok(WorkerAuth::of_settings(settings, headers, token));
+        return Ok(known.worker(token).map(|known| WorkerAuth::of_settings(known, headers, token)));
     }
     let now = now_ms() / 1000;
-    let claims = read_claims(app, token, now).await?.ok_or(MISSING)?;
-    if !may(&claims, now) {
-        return Err(MISSING);
-    }
-    let mut parents = app.tokens.workers();
-    let parent = parents.find(|settings| settings.token_sha256.to_ascii_lowercase().starts_with(&claims.parent));
-    let auth = WorkerAuth::of_settings(parent.ok_or(MISSING)?, headers, token);
+    let Some(claims) = read_claims(app, token, now).await?.filter(|claims| may(claims, now)) else { return Ok(None) };
+    let Some(parent) = known.worker_by_fingerprint(claims.parent) else { return Ok(None) };
+    let auth = WorkerAuth::of_settings(parent, headers, token);
     let worker = claims.worker.map(String::from);
-    if auth.only.is_some() && auth.only != worker {
-        return Err(MISSING);
-    }
-    Ok(WorkerAuth { only: worker, made_at: Some(claims.made_at), ..auth })
+    // The settings may have bound the token to another worker since.
+    let allowed = auth.only.is_none() || auth.only == worker;
+    Ok(allowed.then_some(WorkerAuth { only: worker, made_at: Some(claims.made_at), ..auth }))
 }
 
 /// Reads a short-lived token with the secret in memory, and with Redis's when that does not fit.
@@ -185,7 +192,7 @@ impl<T: DeserializeOwned> FromRequest<App> for MaybeSigned<T> {
 async fn verified(request: Request, app: &App) -> Result<(WorkerAuth, bytes::Bytes)> {
     let (mut parts, body) = request.into_parts();
     let auth = WorkerAuth::from_request_parts(&mut parts, app).await?;
-    let body = body::read(Request::from_parts(parts, body), app).await?;
+    let body = body::read(&parts.headers, body, app).await?;
     auth.verify(&body)?;
     Ok((auth, body))
 }

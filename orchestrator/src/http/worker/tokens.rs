@@ -1,6 +1,10 @@
 //! Short-lived tokens for workers, in exchange for the one of the settings or for one that has ended.
 
-use axum::{Json, extract::State, http::HeaderMap};
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::HeaderMap,
+};
 use relevo_shared::{
     WorkerId,
     secret::Secret,
@@ -46,20 +50,18 @@ pub(in crate::http) async fn exchange(
     request_body = RefreshToken,
     responses((status = 200, description = "The new tokens.", body = IssuedToken), openapi::BadBody)
 )]
-pub(in crate::http) async fn refresh(
-    State(app): State<App>,
-    headers: HeaderMap,
-    body::Json(old): body::Json<RefreshToken>,
-) -> Result<Json<IssuedToken>> {
-    let Exchange(auth) = Exchange::by(&app, &headers, old.refresh_token.reveal()).await?;
-    issue(&app, &auth, auth.worker(&headers)).await
+pub(in crate::http) async fn refresh(State(app): State<App>, request: Request) -> Result<Json<IssuedToken>> {
+    let (parts, body) = request.into_parts();
+    let old: RefreshToken = body::parse(&body::read(&parts.headers, body, &app).await?)?;
+    let Exchange(auth) = Exchange::by(&app, &parts, Some(old.refresh_token.reveal())).await?;
+    issue(&app, &auth, auth.worker(&parts.headers)).await
 }
 
 async fn issue(app: &App, auth: &WorkerAuth, worker: Option<WorkerId>) -> Result<Json<IssuedToken>> {
     let secret = app.store.agree_on_secret().await?;
     let made_at = now_ms() / 1000;
     let token = |kind| {
-        let claims = Claims { kind, worker: worker.clone(), parent: auth.parent.clone(), made_at };
+        let claims = Claims { kind, worker: worker.clone(), parent: auth.parent, made_at };
         Secret::new(claims.sign(&secret))
     };
     Ok(Json(IssuedToken {

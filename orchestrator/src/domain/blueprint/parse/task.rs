@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     fields::{Fields, kind, shown},
     machine::Level,
-    state::{template, whole},
+    values::{arguments, whole},
     work,
 };
 use crate::domain::{
@@ -28,7 +28,7 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option
     if !requirements.is_empty() && !matches!(resource, None | Some(Resource::Skill(_))) {
         fields.fault_at("Requirements", "are asked of workers: only a `skill:` has them");
     }
-    let parameters = template(fields, "Parameters");
+    let parameters = arguments(fields);
     let timeout = whole(fields, "TimeoutSeconds", "TimeoutSecondsPath", 1..=MAX_SECONDS);
     let heartbeat = whole(fields, "HeartbeatSeconds", "HeartbeatSecondsPath", 1..=MAX_SECONDS);
     if let (Some(Given::Fixed(timeout)), Some(Given::Fixed(heartbeat))) = (&timeout, &heartbeat)
