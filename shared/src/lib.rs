@@ -4,6 +4,7 @@
 //! Nothing here decides, stores or sends anything.
 
 pub mod blueprint;
+pub mod command;
 pub mod dataset;
 pub mod file;
 pub mod id;
@@ -12,6 +13,7 @@ pub mod overview;
 pub mod problem;
 pub mod schedule;
 pub mod secret;
+pub mod token;
 pub mod whole;
 pub mod worker;
 

@@ -72,7 +72,7 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
             token_sha256: vec![hash_hex(&tokens.client)],
             ..ClientEntry::default()
         }],
-        workers: vec![WorkerEntry { worker_id: None, token_sha256: vec![hash_hex(&tokens.worker)] }],
+        workers: vec![WorkerEntry { token_sha256: vec![hash_hex(&tokens.worker)], ..WorkerEntry::default() }],
         // Whoever tries things out makes mistakes.
         failed_tokens_per_minute: 0,
         ..Settings::default()

@@ -12,7 +12,7 @@ use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
     clients::Directory,
-    dispatch::{Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Registry},
     duties,
     engine::Engine,
     http::{App, Gate, Limits, router},
@@ -76,6 +76,7 @@ impl Service {
             engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), Arc::clone(&traces), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
+            commands: Commands::new(store.clone(), stopping.clone()),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
             directory,
@@ -95,6 +96,7 @@ impl Service {
         let traces = Arc::clone(&app.traces);
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
+        background.spawn(Arc::clone(&app.commands).run());
         background.spawn(Arc::clone(&app.directory).run());
         background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine)));
         background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
@@ -105,6 +107,7 @@ impl Service {
             let _ = socket.set_nodelay(true);
         });
         // Where a request comes from counts for its limits.
+        let commands = Arc::clone(&app.commands);
         let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();
         let serving = axum::serve(listener, service).with_graceful_shutdown(told.cancelled_owned());
@@ -119,7 +122,8 @@ impl Service {
         if let Some(reason) = failed {
             return Err(reason.into());
         }
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        let all_answered = async { tokio::join!(served, commands.ended()) };
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_answered).await;
         let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())
     }

@@ -13,5 +13,7 @@ pub mod schedule;
 #[cfg(test)]
 mod schedule_tests;
 pub mod scope;
+pub mod seal;
 pub mod signature;
 pub mod task;
+pub mod worker_token;

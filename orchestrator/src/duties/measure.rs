@@ -1,6 +1,6 @@
 //! Reads how full the queues are, for the metrics.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 

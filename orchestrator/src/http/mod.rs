@@ -33,7 +33,7 @@ use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
     clients::Directory,
-    dispatch::{Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Registry},
     engine::Engine,
     error::{Error, Result},
     metrics::Metrics,
@@ -52,6 +52,8 @@ pub struct App {
     pub dispatch: Arc<Dispatch>,
     /// Knows the workers.
     pub registry: Arc<Registry>,
+    /// Tells workers what to do.
+    pub commands: Arc<Commands>,
     /// Reads and writes Redis.
     pub store: Store,
     /// Files, where this deployment keeps any.
@@ -162,6 +164,11 @@ routes! {
     "/_worker/tasks/result" => post(worker::result);
     "/_worker/tasks/results" => post(worker::results);
     "/_worker/tasks/{task_id}/progress" => post(worker::progress);
+    "/_worker/events" => post(worker::events::event);
+    "/_worker/ws" => get(worker::socket::of_somebody);
+    "/_worker/ws/{worker_id}" => get(worker::socket::of_worker);
+    "/_worker/auth/token" => post(worker::tokens::exchange);
+    "/_worker/auth/token/refresh" => post(worker::tokens::refresh);
 }
 
 /// The service over HTTP.
@@ -169,6 +176,7 @@ pub fn router(app: App) -> Router {
     table()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(middleware::from_fn(worker::pace::refusals))
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(CatchPanicLayer::custom(problem::after_panic))
         .layer(middleware::from_fn(limits::tell))

@@ -100,6 +100,11 @@ impl Keys {
         "relevo:{workers}:all"
     }
 
+    /// Which WebSocket of a worker is open.
+    pub(super) fn socket(worker: &WorkerId) -> String {
+        format!("relevo:socket:{worker}")
+    }
+
     /// A pinned blueprint, by the hash of its text.
     pub(super) fn definition(hash: &str) -> String {
         format!("relevo:blueprint:{hash}")

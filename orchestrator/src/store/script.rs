@@ -46,6 +46,8 @@ scripts!(
     COMMIT_TABLE = "commit_table",
     REGISTER_WORKER = "register_worker",
     BEAT_WORKER = "beat_worker",
+    LEAVE_SOCKET = "leave_socket",
+    RENEW_SOCKET = "renew_socket",
     SPEND_ALLOWANCE = "spend_allowance",
     COUNT_JOB = "count_job",
     RESERVE_ANSWER = "reserve_answer",
