@@ -1,5 +1,5 @@
-//! The types that cross a wire in Relevo: ids, the job view, the worker protocol, datasets, files, problem bodies, the secrets that
-//! both sides keep, and how whole numbers are read.
+//! The types that cross a wire in Relevo: ids, the job view, the worker protocol, datasets, files, webhooks, problem bodies,
+//! the secrets that both sides keep, and how whole numbers are read.
 //!
 //! Nothing here decides, stores or sends anything.
 
@@ -9,6 +9,7 @@ pub mod id;
 pub mod job;
 pub mod problem;
 pub mod secret;
+pub mod webhook;
 pub mod whole;
 pub mod worker;
 

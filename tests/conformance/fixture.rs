@@ -18,7 +18,7 @@ const LEASE_MS: u64 = 60_000;
 /// A store on a Redis that ends with it.
 pub(crate) struct Bench {
     pub(crate) store: Store,
-    _redis: Redis,
+    redis: Redis,
 }
 
 impl Bench {
@@ -34,7 +34,12 @@ impl Bench {
 
     fn with(durations: Durations) -> Self {
         let redis = Redis::start();
-        Self { store: Store::new(&redis.url(), 1, durations).expect("the URL is Redis's own"), _redis: redis }
+        Self { store: Store::new(&redis.url(), 1, durations).expect("the URL is Redis's own"), redis }
+    }
+
+    /// A connection of the story's own.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        self.redis.connection()
     }
 
     /// Submits a job whose first task needs the skill `s`.

@@ -4,4 +4,5 @@ mod fans;
 mod fixture;
 mod jobs;
 mod tasks;
+mod webhooks;
 mod workers;

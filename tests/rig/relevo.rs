@@ -90,10 +90,16 @@ impl Relevo {
     /// `relevo serve` on a Redis of the test's, with more variables in its environment; S3 is off unless they name one.
     #[must_use]
     pub fn serve(redis: &Redis, variables: &[(&str, &str)]) -> Self {
+        Self::serve_for(redis, variables, "")
+    }
+
+    /// [`Self::serve`] with more lines about the client in its settings.
+    #[must_use]
+    pub fn serve_for(redis: &Redis, variables: &[(&str, &str)], client: &str) -> Self {
         let home = Home::Own(temporary());
         let listen = format!("127.0.0.1:{}", free_port());
         let config = home.path().join("relevo.toml");
-        fs::write(&config, tokens_as_settings()).expect("the temporary folder is writable");
+        fs::write(&config, settings(client)).expect("the temporary folder is writable");
         let environment: Environment = [
             ("RELEVO_URL", format!("http://{listen}")),
             ("RELEVO_LISTEN", listen),
@@ -165,11 +171,11 @@ impl Relevo {
     }
 }
 
-/// The tokens as `relevo serve` is told of them: by their hashes alone.
-fn tokens_as_settings() -> String {
+/// The tokens as `relevo serve` is told of them, by their hashes alone, with more lines about the client.
+fn settings(client: &str) -> String {
     let hash = |token: &str| hex::encode(Sha256::digest(token));
     format!(
-        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
+        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n{client}\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
         hash(CLIENT_TOKEN),
         hash(WORKER_TOKEN)
     )

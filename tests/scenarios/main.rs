@@ -18,3 +18,4 @@ mod metrics;
 mod outages;
 mod polls;
 mod refusals;
+mod webhooks;

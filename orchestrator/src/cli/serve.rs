@@ -19,9 +19,10 @@ use crate::{
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
+    webhooks::Webhooks,
 };
 
-/// Requests under way may take this long after a signal; polls that wait are answered at once.
+/// Requests and webhooks under way may take this long after a signal; polls that wait are answered at once.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// `relevo serve`.
@@ -66,8 +67,11 @@ impl Service {
         let catalogue = Arc::new(Catalogue::load(&settings.blueprints)?);
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
+        let engine = Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace));
+        let webhooks = Webhooks::new(store.clone(), Arc::clone(&engine), Arc::clone(&metrics), settings)?;
         let app = App {
-            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
+            engine,
+            webhooks: Arc::new(webhooks),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             store,
@@ -88,6 +92,7 @@ impl Service {
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(Arc::clone(&app.directory).run());
         background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
+        let mut delivering = tokio::spawn(Arc::clone(&app.webhooks).run(stopping.clone()));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
@@ -100,6 +105,7 @@ impl Service {
         let failed = tokio::select! {
             () = told_to_stop() => None,
             ended = background.join_next() => Some(format!("a background task ended: {ended:?}")),
+            ended = &mut delivering => Some(format!("the delivery of webhooks ended: {ended:?}")),
             ended = &mut served => Some(format!("the server ended: {ended:?}")),
         };
         info!("stopping");
@@ -107,7 +113,7 @@ impl Service {
         if let Some(reason) = failed {
             return Err(reason.into());
         }
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(served, delivering) }).await;
         Ok(())
     }
 }

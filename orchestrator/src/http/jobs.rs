@@ -48,7 +48,9 @@ pub(super) async fn create(
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
     let creation = creation(&client, id);
-    let creating = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default());
+    let request = request.unwrap_or_default();
+    app.webhooks.check_url(request.webhook_url.as_deref())?;
+    let creating = app.engine.create_job(&creation, endpoint(&path)?, request);
     let created = within_the_day(&app.store, &client, creating).await?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))

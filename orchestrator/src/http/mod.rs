@@ -13,6 +13,7 @@ mod observe;
 mod openapi;
 mod problem;
 mod public;
+mod webhooks;
 mod worker;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::{
     error::{Error, Result},
     metrics::Metrics,
     store::Store,
+    webhooks::Webhooks,
 };
 
 /// What handlers work with; cheap to clone.
@@ -45,6 +47,8 @@ pub struct App {
     pub dispatch: Arc<Dispatch>,
     /// Knows the workers.
     pub registry: Arc<Registry>,
+    /// Tells clients of their jobs.
+    pub webhooks: Arc<Webhooks>,
     /// Reads and writes Redis.
     pub store: Store,
     /// Files, where this deployment keeps any.
@@ -117,6 +121,9 @@ routes! {
     "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
     "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);
     "/api/v1/jobs/{job_id}/history" => get(jobs::history);
+    "/api/v1/jobs/{job_id}/deliveries" => get(webhooks::list);
+    "/api/v1/jobs/{job_id}/deliveries/{delivery_id}/replay" => post(webhooks::replay);
+    "/api/v1/webhooks/secret" => get(webhooks::secret);
     "/api/v1/jobs/{job_id}/files/upload" => get(files::link_to_upload);
     "/api/v1/jobs/{job_id}/files/content/{filename}" => put(files::upload);
     "/api/v1/jobs/{job_id}/files/download/{filename}" => get(files::download);
@@ -124,6 +131,8 @@ routes! {
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
         | "/api/v1/jobs/{job_id}/history"
+        | "/api/v1/jobs/{job_id}/deliveries"
+        | "/api/v1/webhooks/secret"
         | "/api/v1/jobs/{job_id}/files/upload"
         | "/api/v1/jobs/{job_id}/files/content/{filename}"
         | "/api/v1/jobs/{job_id}/files/download/{filename}" => post(jobs::create);

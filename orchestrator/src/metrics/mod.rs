@@ -8,7 +8,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
-use relevo_shared::job::JobState;
+use relevo_shared::{job::JobState, webhook::DeliveryState};
 
 use crate::domain::task::Outcome;
 use names::Names;
@@ -40,6 +40,8 @@ pub struct Metrics {
     requests: HistogramVec,
     blueprints: Names,
     skills: Names,
+    webhooks: IntCounterVec,
+    webhook_seconds: HistogramVec,
 }
 
 /// Milliseconds as the seconds that Prometheus asks for.
@@ -99,6 +101,17 @@ impl Metrics {
                 &["route", "status"],
                 REQUEST_BUCKETS,
             ),
+            webhooks: counter(
+                "relevo_webhook_deliveries_total",
+                "Attempts to deliver a webhook, by what became of the delivery.",
+                &["outcome"],
+            ),
+            webhook_seconds: histogram(
+                "relevo_webhook_delivery_seconds",
+                "How long an attempt to deliver a webhook took.",
+                &["outcome"],
+                REQUEST_BUCKETS,
+            ),
             waiting_polls,
             poll_seconds: histogram(
                 "relevo_poll_seconds",
@@ -155,6 +168,13 @@ impl Metrics {
     pub fn poll_ended(&self, found: bool, took: Duration) {
         let outcome = if found { "task" } else { "empty" };
         self.poll_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
+    }
+
+    /// An attempt to deliver a webhook ended, with its delivery in this state.
+    pub fn webhook_attempted(&self, state: DeliveryState, took: Duration) {
+        let outcome = if state == DeliveryState::Pending { "retried" } else { state.as_str() };
+        self.webhooks.with_label_values(&[outcome]).inc();
+        self.webhook_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
     /// The gauge of long polls that wait.

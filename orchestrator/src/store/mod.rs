@@ -20,6 +20,7 @@ mod standing;
 mod step;
 mod tasks;
 mod wakes;
+mod webhooks;
 mod workers;
 
 use std::{
@@ -40,6 +41,7 @@ pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
 pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
+pub use webhooks::{DeliveryKey, DeliveryRecord, Deferral, RecordedAttempt, TakenDelivery};
 pub use workers::WorkerRecord;
 
 use connections::Connections;

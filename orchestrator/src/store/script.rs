@@ -50,6 +50,10 @@ scripts!(
     RESERVE_ANSWER = "reserve_answer",
     KEEP_ANSWER = "keep_answer",
     LEAVE_ANSWER = "leave_answer",
+    TAKE_DELIVERIES = "take_deliveries",
+    RECORD_ATTEMPT = "record_attempt",
+    DEFER_DELIVERIES = "defer_deliveries",
+    REPLAY_DELIVERY = "replay_delivery",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

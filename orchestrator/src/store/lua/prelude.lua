@@ -25,6 +25,12 @@ local function named(first)
   return fields
 end
 
+-- Lets a key live as long as another: for ever, or until the same instant.
+local function keep_as_long(key, other)
+  local ms = redis.call("PTTL", other)
+  if ms == -1 then redis.call("PERSIST", key) elseif ms > 0 then redis.call("PEXPIRE", key, ms) end
+end
+
 -- One line of a job's history.
 local function record(prefix, job, kind, ...)
   redis.call("XADD", prefix .. "events:" .. job, "MAXLEN", "~", 2000, "*", "event", kind, ...)
