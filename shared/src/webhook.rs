@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::{JobId, secret::Secret};
 
 /// Body of a delivery. Its id and its signature are in the headers `webhook-id`, `webhook-timestamp` and
 /// `webhook-signature`, as the Standard Webhooks specification has them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookMessage {
     /// What happened: `job.completed`, `job.failed`, `job.quarantined`, `job.cancelled` or `job.approval_wanted`.
     #[serde(rename = "type")]
@@ -28,7 +29,7 @@ pub struct WebhookMessage {
 }
 
 /// How a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Not accepted yet; an attempt is due or to come.
@@ -64,7 +65,7 @@ impl DeliveryState {
 }
 
 /// One attempt to deliver.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeliveryAttempt {
     /// When it began, RFC 3339.
     pub at: String,
@@ -77,7 +78,7 @@ pub struct DeliveryAttempt {
 }
 
 /// A delivery with all its attempts.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DeliveryView {
     /// The `webhook-id` of every attempt.
     pub id: String,
@@ -96,24 +97,26 @@ pub struct DeliveryView {
 }
 
 /// Answer of `GET /api/v1/jobs/{job_id}/deliveries`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Deliveries {
     /// The deliveries of the job, oldest first.
     pub deliveries: Vec<DeliveryView>,
 }
 
 /// Answer to a replay: 202.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplayAccepted {
     /// Always `accepted`.
+    #[schema(example = "accepted")]
     pub status: String,
     /// The delivery that is sent again, under the same id.
     pub delivery_id: String,
 }
 
 /// Answer of `GET /api/v1/webhooks/secret`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookSecrets {
     /// What this client's webhooks are signed with, `whsec_` and base64. Every message carries a signature for each.
+    #[schema(value_type = Vec<String>, example = json!(["whsec_bmV3LXNlY3JldC1uZXctc2VjcmV0LW5ldy1zZWNyZXQ="]))]
     pub secrets: Vec<Secret>,
 }

@@ -74,10 +74,7 @@ impl Receiver {
 
     /// Starts one on this address.
     #[must_use]
-    pub fn start_at(
-        address: Ipv4Addr,
-        answer: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static,
-    ) -> Self {
+    pub fn start_at(address: Ipv4Addr, answer: impl Fn(usize, &Received) -> Reply + Send + Sync + 'static) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime needs no outside help");
         let listener = runtime.block_on(TcpListener::bind((address, 0))).expect("loopback has a free port");

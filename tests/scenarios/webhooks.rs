@@ -73,6 +73,24 @@ fn a_signed_delivery_arrives_and_is_logged() {
 }
 
 #[test]
+fn whoever_is_to_approve_is_told_with_the_link() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &QUICK);
+    let receiver = Receiver::start(|_, _| Reply::Status(200));
+    let request = json!({ "initial_data": { "signed": true }, "webhook_url": receiver.url("/") });
+    let job = rig::text(&relevo.api().post("/api/v1/jobs/board", &request).json()["job_id"]);
+
+    let wanted = receiver.wait(1).remove(0).json();
+    assert_eq!((&wanted["type"], &wanted["status"]), (&json!("job.approval_wanted"), &json!("waiting_for_human")));
+    let link = rig::text(&wanted["data"]["approval"]["link"]);
+    let decided = relevo.api().post(&link, &json!({ "decision": "approved" }));
+
+    assert_eq!(decided.status, 200, "{}", decided.text());
+    let completed = receiver.wait(2).remove(1).json();
+    assert_eq!((&completed["type"], &completed["job_id"]), (&json!("job.completed"), &json!(job)));
+}
+
+#[test]
 fn a_receiver_that_fails_twice_is_tried_again() {
     let redis = Redis::start();
     let relevo = Relevo::serve(&redis, &QUICK);
@@ -152,11 +170,11 @@ fn an_address_inside_is_refused() {
         assert_eq!(refusal.details[0].field, "webhook_url", "{host}");
     }
     // A name that is public when the job is made may lead inside when it is called: this one is changed behind the check.
-    let job = rig::text(&create(&json!("https://example.com/")).json()["job_id"]);
+    let job = rig::text(&create(&json!("https://a-receiver.invalid/")).json()["job_id"]);
     let rename = format!("http://localhost:{port}/");
     let changed: i64 = redis::cmd("HSET")
         .arg(format!("relevo:{{p00}}:job:{job}"))
-        .arg(["webhook_url", &rename])
+        .arg(&["webhook_url", &rename])
         .query(&mut relevo.redis())
         .expect("Redis answers");
     assert_eq!(changed, 0, "the field is there already");
@@ -233,6 +251,26 @@ fn a_delivery_outlives_the_replica_that_held_it() {
     let logged = delivery(&second, &job, DeliveryState::Delivered);
     assert_eq!(statuses(&logged), [Some(200)], "nobody could write the first attempt down");
     assert_eq!(receiver.received()[1].header("webhook-id"), logged.id);
+}
+
+#[test]
+fn a_delivery_is_given_up_after_a_day() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &QUICK);
+    let receiver = Receiver::start(|_, _| Reply::Status(503));
+    let job = end_job(&relevo, &receiver.url("/"));
+    // After five failures the host is left alone.
+    let _ = receiver.wait(5);
+
+    let mut connection = relevo.redis();
+    let log = format!("relevo:{{p00}}:webhooks:{job}");
+    redis::cmd("HSET").arg(log).arg("job.completed|1:since").arg(0).exec(&mut connection).expect("Redis answers");
+    let member = format!("{job}|job.completed|1");
+    redis::cmd("ZADD").arg("relevo:{p00}:deliveries").arg(0).arg(member).exec(&mut connection).expect("Redis answers");
+
+    let dead = delivery(&relevo, &job, DeliveryState::Dead);
+    assert_eq!(dead.next_attempt_at, None);
+    assert!(dead.attempts.last().is_some_and(|last| last.error.is_some()), "{dead:?}");
 }
 
 #[test]

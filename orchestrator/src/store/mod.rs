@@ -41,7 +41,7 @@ pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
 pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
-pub use webhooks::{DeliveryKey, DeliveryRecord, Deferral, RecordedAttempt, TakenDelivery};
+pub use webhooks::{Deferral, DeliveryKey, DeliveryRecord, RecordedAttempt, TakenDelivery};
 pub use workers::WorkerRecord;
 
 use connections::Connections;

@@ -72,7 +72,7 @@ mod tests {
         serde_json::from_value(json!({
             "job_id": id, "id": id, "blueprint_name": "echo", "blueprint_hash": "", "status": "completed", "client": "c",
             "initial_data": {}, "current_state": null, "state_history": [], "progress": 1.0, "message": null, "stages": [],
-            "result": result, "error": null, "source": null, "created_at": "", "started_at": null, "completed_at": null,
+            "result": result, "error": null, "approval": null, "priority": 0, "parent": null, "source": null, "created_at": "", "started_at": null, "completed_at": null,
             "finished_at": null, "duration_seconds": null,
         }))
         .unwrap()

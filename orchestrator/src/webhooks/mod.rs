@@ -3,13 +3,14 @@
 //! What is to be delivered lies in Redis; any replica takes what is due, holds it while it sends, and writes down what became
 //! of it. A replica that dies meanwhile lets its hold run out, and another one sends again under the same id.
 
-mod hosts;
 mod message;
 mod secrets;
 mod sender;
+mod shares;
 mod target;
 
 use std::{
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -36,7 +37,7 @@ pub use target::Targets;
 
 use crate::{
     domain::{
-        delivery::{self, Ending, Verdict},
+        delivery::{self, DAY_MS, Ending, Verdict},
         retry::Backoff,
     },
     engine::Engine,
@@ -47,14 +48,18 @@ use crate::{
     time::{now_ms, rfc3339},
     view::job_view,
 };
-use hosts::{Entry, Hosts, Showed};
 use secrets::Secrets;
 use sender::{Sender, Sent};
+use shares::{Entry, Shares, Showed};
 
 /// How late a delivery may begin.
 const PERIOD: Duration = Duration::from_millis(200);
 /// Attempts under way at once, to all hosts together.
 const MOST_UNDER_WAY: usize = 256;
+/// Attempts under way to one host: at first, and once it has proven itself.
+const PER_HOST: RangeInclusive<u32> = 2..=16;
+/// Attempts under way for one client, however many hosts it names.
+const PER_CLIENT: RangeInclusive<u32> = 64..=64;
 /// Deliveries that are taken at once.
 const BATCH: usize = 100;
 /// Ties the receiver's work to the trace that the job belongs to (W3C Trace Context).
@@ -71,7 +76,8 @@ pub struct Webhooks {
     targets: Arc<Targets>,
     secrets: Secrets,
     sender: Sender,
-    hosts: Mutex<Hosts>,
+    hosts: Mutex<Shares>,
+    clients: Mutex<Shares>,
     backoff: Backoff,
     /// How long a delivery is held back from other replicas: longer than an attempt can take.
     hold: Duration,
@@ -82,12 +88,7 @@ impl Webhooks {
     ///
     /// # Errors
     /// When a setting makes no sense; the text names it.
-    pub fn new(
-        store: Store,
-        engine: Arc<Engine>,
-        metrics: Arc<Metrics>,
-        settings: &Settings,
-    ) -> Result<Self, String> {
+    pub fn new(store: Store, engine: Arc<Engine>, metrics: Arc<Metrics>, settings: &Settings) -> Result<Self, String> {
         let targets = Targets::new(&settings.webhook_allow, &settings.webhook_ports)
             .map_err(|error| format!("the setting webhook_allow cannot be used: {error}"))?;
         let targets = Arc::new(targets);
@@ -100,7 +101,8 @@ impl Webhooks {
             metrics,
             targets,
             sender,
-            hosts: Mutex::default(),
+            hosts: Mutex::new(Shares::new(PER_HOST)),
+            clients: Mutex::new(Shares::new(PER_CLIENT)),
             backoff: delivery::backoff(settings.webhook_first_retry_seconds),
             hold: timeout * 2,
         })
@@ -182,11 +184,14 @@ impl Webhooks {
                 let full = taken.len() == limit;
                 let mut deferrals = Vec::new();
                 for delivery in taken {
-                    let host = authority(&delivery.url);
-                    match self.hosts().enter(&host, Instant::now()) {
+                    let (this, host) = (Arc::clone(self), authority(&delivery.url));
+                    match self.enter(&host, &delivery.client) {
                         Entry::Now => {
-                            let this = Arc::clone(self);
                             under_way.spawn(async move { this.attempt(&host, delivery).await });
+                        }
+                        // Its host has been left alone for so long that there is no use in waiting.
+                        Entry::Later(_) if age_ms(&delivery) >= DAY_MS => {
+                            under_way.spawn(async move { this.give_up(delivery).await });
                         }
                         Entry::Later(wait) => {
                             let delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -210,13 +215,38 @@ impl Webhooks {
         let begun = Instant::now();
         let sent = self.send(&delivery).await;
         let took = begun.elapsed();
-        self.hosts().leave(host, showed(sent.as_ref().ok()), took, Instant::now());
+        let now = Instant::now();
+        lock(&self.hosts).leave(host, showed(sent.as_ref().ok()), took, now);
+        lock(&self.clients).leave(&delivery.client, Showed::Well, took, now);
+        let job = delivery.key.job;
         let result = match sent {
             Ok(sent) => self.record(delivery, sent, took).await,
             Err(error) => Err(error),
         };
         if let Err(error) = result {
-            warn!(host, %error, "a webhook is left to a later attempt");
+            warn!(%job, host, %error, "a webhook is left to a later attempt");
+        }
+    }
+
+    /// Whether an attempt may begin, for its host and for its client.
+    fn enter(&self, host: &str, client: &str) -> Entry {
+        let now = Instant::now();
+        match lock(&self.clients).enter(client, now) {
+            Entry::Now => {}
+            later @ Entry::Later(_) => return later,
+        }
+        let entry = lock(&self.hosts).enter(host, now);
+        if entry != Entry::Now {
+            lock(&self.clients).leave(client, Showed::Nothing, Duration::ZERO, now);
+        }
+        entry
+    }
+
+    async fn give_up(&self, delivery: TakenDelivery) {
+        let (job, error) = (delivery.key.job, "not sent: its host has not answered for long".to_owned());
+        let sent = Sent { ending: Ending::Failed, error: Some(error) };
+        if let Err(error) = self.record(delivery, sent, Duration::ZERO).await {
+            warn!(%job, %error, "a webhook is given up later");
         }
     }
 
@@ -243,9 +273,9 @@ impl Webhooks {
     }
 
     async fn record(&self, delivery: TakenDelivery, sent: Sent, took: Duration) -> Result<()> {
-        let TakenDelivery { key, token, since, tries, mut attempts, taken_at, .. } = delivery;
+        let age_ms = age_ms(&delivery);
+        let TakenDelivery { key, token, tries, mut attempts, taken_at, .. } = delivery;
         let tries = tries + 1;
-        let age_ms = u64::try_from(taken_at - since).unwrap_or(0);
         let verdict = delivery::after_attempt(sent.ending, tries, age_ms, &self.backoff, fastrand::f64());
         let status = match sent.ending {
             Ending::Answered { status, .. } => Some(status),
@@ -272,17 +302,24 @@ impl Webhooks {
         }
         Ok(())
     }
+}
 
-    fn hosts(&self) -> MutexGuard<'_, Hosts> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(shares: &Mutex<Shares>) -> MutexGuard<'_, Shares> {
+    shares.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long a delivery has been tried for.
+fn age_ms(delivery: &TakenDelivery) -> u64 {
+    u64::try_from(delivery.taken_at - delivery.since).unwrap_or(0)
 }
 
 /// What an attempt shows of its host. A status that only this URL can be blamed for says that the host is well.
 fn showed(sent: Option<&Sent>) -> Showed {
     match sent.map(|sent| sent.ending) {
         Some(Ending::Failed) => Showed::Unwell,
-        Some(Ending::Answered { status: 429 | 503, retry_after_ms: Some(ms) }) => Showed::Busy(Duration::from_millis(ms)),
+        Some(Ending::Answered { status: 429 | 503, retry_after_ms: Some(ms) }) => {
+            Showed::Busy(Duration::from_millis(ms))
+        }
         Some(Ending::Answered { status: 429 | 502..=504, .. }) => Showed::Unwell,
         Some(Ending::Answered { .. }) => Showed::Well,
         None | Some(Ending::Refused) => Showed::Nothing,

@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn a_secret_has_the_form_of_the_specification() {
         assert!(is_secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"));
-        for wrong in ["C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_", "whsec_C2FV", "whsec_not base64 at all, in no way"] {
+        for wrong in ["C2FVsBQIhrscChlQIMV+b5sSYspob7oD", "whsec_", "whsec_C2FV", "whsec_not base64 at all, in no way"]
+        {
             assert!(!is_secret(wrong), "{wrong}");
         }
     }

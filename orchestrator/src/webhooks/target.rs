@@ -42,7 +42,8 @@ const CLOSED_V6: [&str; 4] = [
     "3fff::/20",     // documentation
 ];
 
-static CLOSED: LazyLock<Vec<IpNet>> = LazyLock::new(|| CLOSED_V4.iter().chain(&CLOSED_V6).map(|text| network(text)).collect());
+static CLOSED: LazyLock<Vec<IpNet>> =
+    LazyLock::new(|| CLOSED_V4.iter().chain(&CLOSED_V6).map(|text| network(text)).collect());
 static OPEN: LazyLock<[IpNet; 2]> = LazyLock::new(|| [network("0.0.0.0/0"), network(OPEN_V6)]);
 
 fn network(text: &str) -> IpNet {
@@ -83,7 +84,9 @@ impl Targets {
             } else if is_host_name(entry) {
                 targets.hosts.insert(entry.to_ascii_lowercase());
             } else {
-                return Err(format!("{entry:?} is neither a network such as 10.0.0.0/8, nor an address, nor a host name"));
+                return Err(format!(
+                    "{entry:?} is neither a network such as 10.0.0.0/8, nor an address, nor a host name"
+                ));
             }
         }
         Ok(targets)
@@ -97,7 +100,8 @@ impl Targets {
         if text.len() > LONGEST {
             return Err(format!("must be at most {LONGEST} bytes"));
         }
-        let url = Url::parse(text).map_err(|error| format!("must be a URL such as https://example.com/hook: {error}"))?;
+        let url =
+            Url::parse(text).map_err(|error| format!("must be a URL such as https://example.com/hook: {error}"))?;
         self.check(&url)?;
         Ok(url)
     }
@@ -167,12 +171,50 @@ mod tests {
     fn addresses_that_are_not_public_are_refused_however_they_are_written() {
         let targets = targets(&[], &[]);
         let hosts = [
-            "127.0.0.1", "127.1", "0x7f.0.0.1", "017700000001", "2130706433", "0", "0.0.0.0", "10.0.0.1", "172.16.0.1",
-            "172.31.255.255", "192.168.1.1", "169.254.169.254", "100.64.0.1", "198.18.0.1", "192.0.0.1", "192.0.2.1",
-            "198.51.100.7", "203.0.113.9", "192.88.99.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "[::]", "[::1]",
-            "[::ffff:127.0.0.1]", "[::ffff:8.8.8.8]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::1]", "[fc00::1]",
-            "[fd12:3456::1]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]", "[2001::1]", "[2002:7f00:1::]",
-            "[3fff::1]", "[100::1]", "localhost", "LOCALHOST", "localhost.", "a.localhost", "１２７.0.0.1",
+            "127.0.0.1",
+            "127.1",
+            "0x7f.0.0.1",
+            "017700000001",
+            "2130706433",
+            "0",
+            "0.0.0.0",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "198.18.0.1",
+            "192.0.0.1",
+            "192.0.2.1",
+            "198.51.100.7",
+            "203.0.113.9",
+            "192.88.99.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "240.0.0.1",
+            "[::]",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:8.8.8.8]",
+            "[::127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[64:ff9b:1::1]",
+            "[fc00::1]",
+            "[fd12:3456::1]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "[2001:db8::1]",
+            "[2001::1]",
+            "[2002:7f00:1::]",
+            "[3fff::1]",
+            "[100::1]",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "a.localhost",
+            "１２７.0.0.1",
         ];
 
         for host in hosts {
@@ -183,7 +225,15 @@ mod tests {
     #[test]
     fn public_addresses_and_names_pass() {
         let targets = targets(&[], &[]);
-        for host in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "[2606:4700::1111]", "example.com", "example.com:8443", "münchen.de"] {
+        for host in [
+            "8.8.8.8",
+            "172.32.0.1",
+            "100.128.0.1",
+            "[2606:4700::1111]",
+            "example.com",
+            "example.com:8443",
+            "münchen.de",
+        ] {
             assert!(targets.read(&format!("https://{host}/hook?a=b")).is_ok(), "{host}");
         }
     }

@@ -24,8 +24,9 @@ tells what is left in the headers `RateLimit` and `RateLimit-Policy`, and in the
 `RateLimit-Reset`.";
 
 /// The families of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("jobs", "Create jobs and follow them."),
+    ("webhooks", "How clients are told of their jobs: what was sent, and with which secret it is signed."),
     ("files", "Files of a job, in S3."),
     ("datasets", "Named tables in S3, with a commit for each upload."),
     ("workers", "What workers call: register, heartbeat, ask for tasks, report, send results."),

@@ -1,15 +1,12 @@
-//! How much each receiver is given at once, so that one that is slow or dead costs the others nothing.
+//! How much each receiver, and each client, is given at once, so that one that is slow or dead costs the others nothing.
 //!
 //! Each replica keeps this for itself, in memory: it is a matter of manners, and no fact that must outlive anybody.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// Attempts that may be under way to a host that is not known yet, and to one that has proven itself.
-const FIRST_WINDOW: u32 = 2;
-const WIDEST_WINDOW: u32 = 16;
 /// Failures in a row after which a host is left alone for a while.
 const PATIENCE: u32 = 5;
 /// How long it is left alone: at first, and at most.
@@ -18,8 +15,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// A delivery that finds its host busy is looked at again after this at the earliest, and at the latest.
 const SOONEST: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(300);
-/// Hosts that are kept in mind; above that, those that are well and idle are forgotten.
-const MOST_HOSTS: usize = 10_000;
+/// Names that are kept in mind; above that, those that are well and idle are forgotten.
+const MOST_NAMES: usize = 10_000;
 
 /// Whether an attempt may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +27,7 @@ pub(super) enum Entry {
     Later(Duration),
 }
 
-/// What an attempt showed of its host.
+/// What an attempt showed of the one that it was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Showed {
     /// It answers.
@@ -43,12 +40,16 @@ pub(super) enum Showed {
     Nothing,
 }
 
-/// The hosts that were called lately.
-#[derive(Debug, Default)]
-pub(super) struct Hosts(HashMap<String, Host>);
+/// How much each of those that were served lately may have at once.
+#[derive(Debug)]
+pub(super) struct Shares {
+    /// Attempts that may be under way for one that is not known yet, and for one that has proven itself.
+    window: RangeInclusive<u32>,
+    by_name: HashMap<String, Share>,
+}
 
 #[derive(Debug)]
-struct Host {
+struct Share {
     under_way: u32,
     window: u32,
     /// In a row.
@@ -61,62 +62,72 @@ struct Host {
     booked_until: Instant,
 }
 
-impl Hosts {
+impl Shares {
+    pub(super) fn new(window: RangeInclusive<u32>) -> Self {
+        Self { window, by_name: HashMap::new() }
+    }
+
     /// Asks to begin an attempt. Who is told `Now` must call [`Self::leave`] at its end.
     pub(super) fn enter(&mut self, name: &str, now: Instant) -> Entry {
-        if self.0.len() >= MOST_HOSTS {
-            self.0.retain(|_, host| host.under_way > 0 || host.failures > 0);
+        if self.by_name.len() >= MOST_NAMES {
+            self.by_name.retain(|_, share| share.under_way > 0 || share.failures > 0);
         }
-        let host = self.0.entry(name.to_owned()).or_insert_with(|| Host::new(now));
-        match host.paused_until {
-            Some(until) if now < until => return host.book(until, now),
-            Some(_) if host.under_way > 0 => return host.book(now, now),
-            None if host.under_way >= host.window => return host.book(now, now),
+        let first = *self.window.start();
+        let share = self.by_name.entry(name.to_owned()).or_insert_with(|| Share::new(first, now));
+        match share.paused_until {
+            Some(until) if now < until => return share.book(until, now),
+            Some(_) if share.under_way > 0 => return share.book(now, now),
+            None if share.under_way >= share.window => return share.book(now, now),
             _ => {}
         }
-        host.under_way += 1;
+        share.under_way += 1;
         Entry::Now
     }
 
     /// Says that an attempt has ended.
     pub(super) fn leave(&mut self, name: &str, showed: Showed, took: Duration, now: Instant) {
-        let Some(host) = self.0.get_mut(name) else { return };
-        host.under_way = host.under_way.saturating_sub(1);
+        let Some(share) = self.by_name.get_mut(name) else { return };
+        share.under_way = share.under_way.saturating_sub(1);
         if showed != Showed::Nothing {
-            host.pace = (host.pace * 7 + took) / 8;
+            share.pace = (share.pace * 7 + took) / 8;
         }
         let pause = match showed {
             Showed::Nothing => return,
             Showed::Well => {
-                if host.paused_until.take().is_some() {
+                if share.paused_until.take().is_some() {
                     info!(host = name, "a webhook receiver answers again");
                 }
-                host.failures = 0;
-                host.window = (host.window + 1).min(WIDEST_WINDOW);
+                share.failures = 0;
+                share.window = (share.window + 1).min(*self.window.end());
                 return;
             }
             Showed::Busy(pause) => pause.min(LONGEST_PAUSE),
             Showed::Unwell => {
-                host.failures += 1;
-                host.window = (host.window / 2).max(1);
-                let Some(beyond) = host.failures.checked_sub(PATIENCE) else { return };
+                share.failures += 1;
+                share.window = (share.window / 2).max(1);
+                let Some(beyond) = share.failures.checked_sub(PATIENCE) else { return };
                 FIRST_PAUSE.saturating_mul(1 << beyond.min(16)).min(LONGEST_PAUSE)
             }
         };
-        if host.paused_until.is_none() {
-            warn!(host = name, failures = host.failures, seconds = pause.as_secs(), "a webhook receiver is left alone");
+        if share.paused_until.is_none() {
+            warn!(
+                host = name,
+                failures = share.failures,
+                seconds = pause.as_secs(),
+                "a webhook receiver is left alone"
+            );
         }
-        host.paused_until = Some(now + pause);
+        share.paused_until = Some(now + pause);
     }
 }
 
-impl Host {
-    fn new(now: Instant) -> Self {
+impl Share {
+    fn new(window: u32, now: Instant) -> Self {
         let pace = Duration::from_millis(100);
-        Self { under_way: 0, window: FIRST_WINDOW, failures: 0, paused_until: None, pace, booked_until: now }
+        Self { under_way: 0, window, failures: 0, paused_until: None, pace, booked_until: now }
     }
 
-    /// Gives each that waits its own turn, as far apart as the host takes them, so that a long row of them is not looked at
+    /// Gives each that waits its own turn, as far apart as they are taken, so that a long row of them is not looked at
     /// again and again.
     fn book(&mut self, from: Instant, now: Instant) -> Entry {
         let turn = self.booked_until.max(from);
@@ -134,7 +145,7 @@ mod tests {
 
     const QUICK: Duration = Duration::from_millis(50);
 
-    fn fail(hosts: &mut Hosts, times: u32, now: Instant) {
+    fn fail(hosts: &mut Shares, times: u32, now: Instant) {
         for _ in 0..times {
             assert_eq!(hosts.enter("dead", now), Entry::Now);
             hosts.leave("dead", Showed::Unwell, QUICK, now);
@@ -143,8 +154,8 @@ mod tests {
 
     #[test]
     fn a_host_that_is_not_known_gets_two_at_once_and_a_good_one_more() {
-        let (mut hosts, now) = (Hosts::default(), Instant::now());
-        let at_once = |hosts: &mut Hosts| {
+        let (mut hosts, now) = (Shares::new(2..=16), Instant::now());
+        let at_once = |hosts: &mut Shares| {
             let begun = (0..100).filter(|_| hosts.enter("new", now) == Entry::Now).count();
             (0..begun).for_each(|_| hosts.leave("new", Showed::Well, QUICK, now));
             begun
@@ -158,8 +169,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_gets_more_than_the_widest_window() {
+        let (mut clients, now) = (Shares::new(64..=64), Instant::now());
+
+        let begun = (0..100).filter(|_| clients.enter("greedy", now) == Entry::Now).count();
+
+        assert_eq!(begun, 64);
+        assert_eq!(clients.enter("modest", now), Entry::Now);
+        clients.leave("greedy", Showed::Nothing, QUICK, now);
+        assert_eq!(clients.enter("greedy", now), Entry::Now);
+    }
+
+    #[test]
     fn a_dead_host_is_left_alone_and_then_tried_once() {
-        let (mut hosts, now) = (Hosts::default(), Instant::now());
+        let (mut hosts, now) = (Shares::new(2..=16), Instant::now());
 
         fail(&mut hosts, 5, now);
 
@@ -177,7 +200,7 @@ mod tests {
 
     #[test]
     fn no_pause_is_longer_than_five_minutes() {
-        let (mut hosts, mut now) = (Hosts::default(), Instant::now());
+        let (mut hosts, mut now) = (Shares::new(2..=16), Instant::now());
         for _ in 0..100 {
             fail(&mut hosts, 1, now);
             now += LONGEST_PAUSE;
@@ -189,7 +212,7 @@ mod tests {
 
     #[test]
     fn those_that_wait_are_spread_over_the_time_that_they_take() {
-        let (mut hosts, now) = (Hosts::default(), Instant::now());
+        let (mut hosts, now) = (Shares::new(2..=16), Instant::now());
         let waits: Vec<Duration> = (0..1000)
             .filter_map(|_| match hosts.enter("slow", now) {
                 Entry::Now => None,
@@ -205,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_host_that_asks_for_time_gets_it() {
-        let (mut hosts, now) = (Hosts::default(), Instant::now());
+        let (mut hosts, now) = (Shares::new(2..=16), Instant::now());
         hosts.enter("busy", now);
 
         hosts.leave("busy", Showed::Busy(Duration::from_secs(20)), QUICK, now);
