@@ -13,12 +13,12 @@ const NOT_AT_ALL: Duration = Duration::ZERO;
 /// A job that has ended and is to be told of.
 async fn ended(bench: &Bench) -> JobId {
     let (id, job) = (JobId::fresh(), NewJob { webhook_url: Some("https://example.com/".to_owned()), ..job() });
-    bench.store.submit_job(id, &job, None, &step(JobState::Completed)).await.unwrap();
+    bench.store.submit_job(id, &job, None, &step(JobState::Completed)).await.expect("Redis answers");
     id
 }
 
 async fn take(bench: &Bench, hold: Duration) -> Vec<TakenDelivery> {
-    bench.store.take_deliveries(0, 10, hold).await.unwrap()
+    bench.store.take_deliveries(0, 10, hold).await.expect("Redis answers")
 }
 
 fn failed(tries: u32) -> RecordedAttempt<'static> {
