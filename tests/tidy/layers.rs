@@ -13,7 +13,7 @@ struct Ban {
     reason: &'static str,
 }
 
-const BANS: [Ban; 10] = [
+const BANS: [Ban; 11] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],

@@ -68,7 +68,8 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
         let engine = Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace));
-        let webhooks = Webhooks::new(store.clone(), Arc::clone(&engine), Arc::clone(&metrics), settings)?;
+        let (moves, knows, counts) = (Arc::clone(&engine), Arc::clone(&directory), Arc::clone(&metrics));
+        let webhooks = Webhooks::new(store.clone(), moves, knows, counts, settings)?;
         let app = App {
             engine,
             webhooks: Arc::new(webhooks),

@@ -32,10 +32,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-pub use secrets::is_secret;
 pub use target::Targets;
 
 use crate::{
+    clients::Directory,
     domain::{
         delivery::{self, DAY_MS, Ending, Verdict},
         retry::Backoff,
@@ -88,14 +88,20 @@ impl Webhooks {
     ///
     /// # Errors
     /// When a setting makes no sense; the text names it.
-    pub fn new(store: Store, engine: Arc<Engine>, metrics: Arc<Metrics>, settings: &Settings) -> Result<Self, String> {
+    pub fn new(
+        store: Store,
+        engine: Arc<Engine>,
+        directory: Arc<Directory>,
+        metrics: Arc<Metrics>,
+        settings: &Settings,
+    ) -> Result<Self, String> {
         let targets = Targets::new(&settings.webhook_allow, &settings.webhook_ports)
             .map_err(|error| format!("the setting webhook_allow cannot be used: {error}"))?;
         let targets = Arc::new(targets);
         let timeout = Duration::from_secs(settings.webhook_timeout_seconds.into());
         let sender = Sender::new(Arc::clone(&targets), timeout).map_err(|error| format!("webhooks: {error}"))?;
         Ok(Self {
-            secrets: Secrets::new(store.clone(), settings),
+            secrets: Secrets::new(store.clone(), directory),
             store,
             engine,
             metrics,

@@ -9,6 +9,8 @@ use std::{
 use ipnet::IpNet;
 use reqwest::Url;
 
+use crate::network::Network;
+
 /// Longest URL that is kept, in bytes.
 const LONGEST: usize = 2048;
 
@@ -63,7 +65,7 @@ pub(super) struct NotAllowed;
 /// Where webhooks may go.
 #[derive(Debug, Clone)]
 pub struct Targets {
-    networks: Vec<IpNet>,
+    networks: Vec<Network>,
     hosts: HashSet<String>,
     ports: Vec<u16>,
 }
@@ -77,10 +79,8 @@ impl Targets {
     pub fn new(allow: &[String], ports: &[u16]) -> Result<Self, String> {
         let mut targets = Self { networks: Vec::new(), hosts: HashSet::new(), ports: ports.to_vec() };
         for entry in allow {
-            if let Ok(network) = entry.parse::<IpNet>() {
+            if let Ok(network) = entry.parse() {
                 targets.networks.push(network);
-            } else if let Ok(address) = entry.parse::<IpAddr>() {
-                targets.networks.push(address.into());
             } else if is_host_name(entry) {
                 targets.hosts.insert(entry.to_ascii_lowercase());
             } else {
@@ -137,7 +137,7 @@ impl Targets {
     pub(super) fn admits(&self, host: &str, address: IpAddr) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
         is_public(address)
-            || self.networks.iter().any(|network| network.contains(&address))
+            || self.networks.iter().any(|network| network.contains(address))
             || self.hosts.contains(&host.to_ascii_lowercase())
     }
 }
