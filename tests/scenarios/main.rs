@@ -25,4 +25,5 @@ mod schedules;
 mod sdk;
 mod sockets;
 mod traces;
+mod webhooks;
 mod worker_tokens;

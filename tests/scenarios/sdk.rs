@@ -110,7 +110,7 @@ fn a_worker_of_the_field_survives_a_redis_that_was_emptied() {
 #[test]
 fn signatures_of_the_field_are_verified_where_they_are_asked_for() {
     let redis = Redis::start();
-    let relevo = Relevo::serve_with(&redis, &[], "signatures = \"required\"\n");
+    let relevo = Relevo::serve_with(&redis, &[], "", "signatures = \"required\"\n");
     let _signing = SdkWorker::start(&relevo, "1.0b20", "signing", &[]);
 
     run(&relevo, &json!({ "how": "answer" }), JobState::Completed);

@@ -21,9 +21,10 @@ use crate::{
     store::{Durations, Store, StoreError},
     time::now_ms,
     traces::Traces,
+    webhooks::Webhooks,
 };
 
-/// Requests under way may take this long after a signal; polls that wait are answered at once.
+/// Requests and webhooks under way may take this long after a signal; polls that wait are answered at once.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// `relevo serve`.
@@ -71,9 +72,15 @@ impl Service {
         let traces = Traces::from_environment()
             .map_err(|error| format!("the collector that OTEL_EXPORTER_OTLP_ENDPOINT names cannot be used: {error}"))?;
         let traces = Arc::new(traces);
+        let engine =
+            Engine::new(store.clone(), Arc::clone(&catalogue), Arc::clone(&metrics), Arc::clone(&traces), grace);
+        let engine = Arc::new(engine);
+        let (moves, knows, counts) = (Arc::clone(&engine), Arc::clone(&directory), Arc::clone(&metrics));
+        let webhooks = Webhooks::new(store.clone(), moves, knows, counts, settings)?;
         let app = App {
-            catalogue: Arc::clone(&catalogue),
-            engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), Arc::clone(&traces), grace)),
+            catalogue,
+            engine,
+            webhooks: Arc::new(webhooks),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             commands: Commands::new(store.clone(), stopping.clone()),
@@ -102,6 +109,7 @@ impl Service {
         background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
         background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
         background.spawn(duties::measure(app.store.clone(), Arc::clone(&app.catalogue), Arc::clone(&app.metrics)));
+        let mut delivering = tokio::spawn(Arc::clone(&app.webhooks).run(stopping.clone()));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
@@ -115,6 +123,7 @@ impl Service {
         let failed = tokio::select! {
             () = told_to_stop() => None,
             ended = background.join_next() => Some(format!("a background task ended: {ended:?}")),
+            ended = &mut delivering => Some(format!("the delivery of webhooks ended: {ended:?}")),
             ended = &mut served => Some(format!("the server ended: {ended:?}")),
         };
         info!("stopping");
@@ -122,8 +131,8 @@ impl Service {
         if let Some(reason) = failed {
             return Err(reason.into());
         }
-        let all_answered = async { tokio::join!(served, commands.ended()) };
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_answered).await;
+        let all_done = async { tokio::join!(served, commands.ended(), delivering) };
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_done).await;
         let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())
     }

@@ -16,6 +16,7 @@ mod overview;
 mod problem;
 mod public;
 mod schedules;
+mod webhooks;
 mod worker;
 
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::{
     metrics::Metrics,
     store::Store,
     traces::Traces,
+    webhooks::Webhooks,
 };
 
 /// What handlers work with; cheap to clone.
@@ -54,6 +56,8 @@ pub struct App {
     pub registry: Arc<Registry>,
     /// Tells workers what to do.
     pub commands: Arc<Commands>,
+    /// Tells clients of their jobs.
+    pub webhooks: Arc<Webhooks>,
     /// Reads and writes Redis.
     pub store: Store,
     /// Files, where this deployment keeps any.
@@ -131,6 +135,9 @@ routes! {
     "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
     "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);
     "/api/v1/jobs/{job_id}/history" => get(jobs::history);
+    "/api/v1/jobs/{job_id}/deliveries" => get(webhooks::list);
+    "/api/v1/jobs/{job_id}/deliveries/{delivery_id}/replay" => post(webhooks::replay);
+    "/api/v1/webhooks/secret" => get(webhooks::secret);
     "/api/v1/jobs/{job_id}/files/upload" => get(files::link_to_upload);
     "/api/v1/jobs/{job_id}/files/content/{filename}" => put(files::upload);
     "/api/v1/jobs/{job_id}/files/download/{filename}" => get(files::download);
@@ -147,6 +154,8 @@ routes! {
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
         | "/api/v1/jobs/{job_id}/history"
+        | "/api/v1/jobs/{job_id}/deliveries"
+        | "/api/v1/webhooks/secret"
         | "/api/v1/jobs/{job_id}/files/upload"
         | "/api/v1/jobs/{job_id}/files/content/{filename}"
         | "/api/v1/jobs/{job_id}/files/download/{filename}"

@@ -8,7 +8,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
-use relevo_shared::{job::JobState, schedule::FiringOutcome};
+use relevo_shared::{job::JobState, schedule::FiringOutcome, webhook::DeliveryState};
 
 use crate::{domain::task::Outcome, store::Levels};
 use names::Names;
@@ -43,6 +43,8 @@ pub struct Metrics {
     requests: HistogramVec,
     blueprints: Names,
     skills: Names,
+    webhooks: IntCounterVec,
+    webhook_seconds: HistogramVec,
 }
 
 fn whole(number: u64) -> i64 {
@@ -114,6 +116,17 @@ impl Metrics {
                 "relevo_http_request_seconds",
                 "Requests but for long polls.",
                 &["route", "status"],
+                REQUEST_BUCKETS,
+            ),
+            webhooks: counter(
+                "relevo_webhook_deliveries_total",
+                "Attempts to deliver a webhook, by what became of the delivery.",
+                &["outcome"],
+            ),
+            webhook_seconds: histogram(
+                "relevo_webhook_delivery_seconds",
+                "How long an attempt to deliver a webhook took.",
+                &["outcome"],
                 REQUEST_BUCKETS,
             ),
             waiting_polls,
@@ -200,6 +213,13 @@ impl Metrics {
             self.queued_tasks.with_label_values(&[skill]).add(whole(tasks));
         }
         self.leases.with_label_values::<&str>(&[]).set(whole(leases));
+    }
+
+    /// An attempt to deliver a webhook ended, with its delivery in this state.
+    pub fn webhook_attempted(&self, state: DeliveryState, took: Duration) {
+        let outcome = if state == DeliveryState::Pending { "retried" } else { state.as_str() };
+        self.webhooks.with_label_values(&[outcome]).inc();
+        self.webhook_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
     /// The gauge of long polls that wait.

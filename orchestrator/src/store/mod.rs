@@ -25,6 +25,7 @@ mod standing;
 mod step;
 mod tasks;
 mod wakes;
+mod webhooks;
 mod workers;
 
 use std::{sync::Arc, time::Duration};
@@ -46,6 +47,7 @@ pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
 pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
+pub use webhooks::{Deferral, DeliveryKey, DeliveryRecord, RecordedAttempt, TakenDelivery};
 pub use workers::{LiveWorker, Skills, WorkerRecord};
 
 use connections::Connections;

@@ -57,6 +57,10 @@ scripts!(
     TAKE_SCHEDULES = "take_schedules",
     CLAIM_FIRING = "claim_firing",
     SETTLE_FIRING = "settle_firing",
+    TAKE_DELIVERIES = "take_deliveries",
+    RECORD_ATTEMPT = "record_attempt",
+    DEFER_DELIVERIES = "defer_deliveries",
+    REPLAY_DELIVERY = "replay_delivery",
 );
 
 /// A script's reply: a word, then whatever belongs to it.
