@@ -21,6 +21,6 @@ pub async fn measure(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metri
 
 async fn look(store: &Store, catalogue: &Catalogue) -> Result<crate::store::Levels> {
     let mut queues = catalogue.queues();
-    queues.extend(store.requirements().await?.into_iter().map(|(queue, _)| queue));
+    queues.extend(store.requirements().await?.into_keys());
     Ok(store.levels(queues).await?)
 }
