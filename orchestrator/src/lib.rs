@@ -16,6 +16,7 @@ pub mod http;
 pub mod intake;
 pub mod metrics;
 pub mod network;
+pub mod overview;
 pub mod quota;
 pub mod settings;
 pub mod store;

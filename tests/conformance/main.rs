@@ -3,5 +3,6 @@
 mod fans;
 mod fixture;
 mod jobs;
+mod schedules;
 mod tasks;
 mod workers;

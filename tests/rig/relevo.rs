@@ -19,6 +19,7 @@ pub fn repository() -> PathBuf {
 }
 
 const CLIENT_TOKEN: &str = "a-client-of-the-tests";
+const STRANGER_TOKEN: &str = "another-client-of-the-tests";
 const WORKER_TOKEN: &str = "a-worker-of-the-tests";
 
 /// The environment that clients and workers need, as `relevo dev` writes it.
@@ -135,6 +136,12 @@ impl Relevo {
         Api::client(self.url(), &self.environment["RELEVO_CLIENT_TOKEN"])
     }
 
+    /// Another client of it, where the test started it with [`Self::serve`].
+    #[must_use]
+    pub fn stranger(&self) -> Api {
+        Api::client(self.url(), STRANGER_TOKEN)
+    }
+
     /// A connection of the test's own to its Redis.
     #[must_use]
     pub fn redis(&self) -> redis::Connection {
@@ -169,8 +176,10 @@ impl Relevo {
 fn tokens_as_settings() -> String {
     let hash = |token: &str| hex::encode(Sha256::digest(token));
     format!(
-        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
+        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[clients]]\nname = \"stranger\"\ntoken_sha256 = \"{}\"\n\n\
+         [[workers]]\ntoken_sha256 = \"{}\"\n",
         hash(CLIENT_TOKEN),
+        hash(STRANGER_TOKEN),
         hash(WORKER_TOKEN)
     )
 }

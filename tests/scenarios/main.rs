@@ -16,5 +16,8 @@ mod leases;
 mod limits;
 mod metrics;
 mod outages;
+mod overview;
 mod polls;
 mod refusals;
+mod reload;
+mod schedules;

@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
+    time::now_ms,
 };
 
 /// Requests under way may take this long after a signal; polls that wait are answered at once.
@@ -67,6 +68,7 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         metrics.include(store.calls());
         let app = App {
+            catalogue: Arc::clone(&catalogue),
             engine: Arc::new(Engine::new(store.clone(), catalogue, Arc::clone(&metrics), grace)),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
@@ -77,6 +79,7 @@ impl Service {
             metrics,
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
+            started_at: now_ms(),
         };
         Ok(Self { app, stopping })
     }
@@ -87,7 +90,9 @@ impl Service {
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(Arc::clone(&app.directory).run());
-        background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
+        background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);

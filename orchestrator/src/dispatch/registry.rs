@@ -74,7 +74,6 @@ impl Registry {
         // Some releases name no skills while they are busy, and mean nothing by it.
         let skills = heartbeat.supported_skills.take().filter(|skills| !skills.is_empty());
         check_skills(skills.as_deref().unwrap_or_default())?;
-        heartbeat.current_tasks = None;
         match (self.store.beat_worker(id, Some(&heartbeat), skills.as_deref()).await?, skills) {
             (Some(record), _) => {
                 self.remember(record);

@@ -9,6 +9,9 @@ pub mod progress;
 pub mod quota;
 pub mod ranking;
 pub mod retry;
+pub mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 pub mod scope;
 pub mod signature;
 pub mod task;

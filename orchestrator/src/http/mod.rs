@@ -2,6 +2,7 @@
 
 mod address;
 mod auth;
+mod blueprints;
 mod body;
 mod datasets;
 mod docs;
@@ -11,8 +12,10 @@ mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod overview;
 mod problem;
 mod public;
+mod schedules;
 mod worker;
 
 use std::sync::Arc;
@@ -28,6 +31,7 @@ pub use openapi::document;
 
 use crate::{
     blobs::Blobs,
+    catalogue::Catalogue,
     clients::Directory,
     dispatch::{Dispatch, Registry},
     engine::Engine,
@@ -41,6 +45,8 @@ use crate::{
 pub struct App {
     /// Moves jobs.
     pub engine: Arc<Engine>,
+    /// Knows the blueprints.
+    pub catalogue: Arc<Catalogue>,
     /// Hands out tasks.
     pub dispatch: Arc<Dispatch>,
     /// Knows the workers.
@@ -59,6 +65,8 @@ pub struct App {
     pub limits: Limits,
     /// Whether everything may be deleted over HTTP: in development only.
     pub may_flush: bool,
+    /// When this replica started, in milliseconds since 1970.
+    pub started_at: i64,
 }
 
 /// How large bodies may be, in bytes.
@@ -103,6 +111,7 @@ macro_rules! routes {
 routes! {
     // Public.
     "/_public/status" => get(public::status);
+    "/_public/ready" => get(public::ready);
     "/_public/metrics" => get(public::metrics);
     "/_public/webhooks/approval/{job_id}" => post(public::decide_approval);
     "/_public/debug/flush_db" => post(public::flush);
@@ -120,13 +129,27 @@ routes! {
     "/api/v1/jobs/{job_id}/files/upload" => get(files::link_to_upload);
     "/api/v1/jobs/{job_id}/files/content/{filename}" => put(files::upload);
     "/api/v1/jobs/{job_id}/files/download/{filename}" => get(files::download);
+    "/api/v1/schedules" => get(schedules::list).post(schedules::create);
+    "/api/v1/schedules/{schedule_id}" => get(schedules::show).patch(schedules::edit).delete(schedules::delete);
+    "/api/v1/schedules/{schedule_id}/trigger" => post(schedules::trigger);
+    "/api/v1/blueprints" => get(blueprints::list);
+    "/api/v1/blueprints/{name}" => get(blueprints::show);
+    "/api/v1/workers" => get(overview::workers);
+    "/api/v1/skills" => get(overview::skills);
+    "/api/v1/dashboard" => get(overview::dashboard);
     // The endpoint of a blueprint may look like any of the paths above.
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
         | "/api/v1/jobs/{job_id}/history"
         | "/api/v1/jobs/{job_id}/files/upload"
         | "/api/v1/jobs/{job_id}/files/content/{filename}"
-        | "/api/v1/jobs/{job_id}/files/download/{filename}" => post(jobs::create);
+        | "/api/v1/jobs/{job_id}/files/download/{filename}"
+        | "/api/v1/schedules/{schedule_id}"
+        | "/api/v1/blueprints"
+        | "/api/v1/blueprints/{name}"
+        | "/api/v1/workers"
+        | "/api/v1/skills"
+        | "/api/v1/dashboard" => post(jobs::create);
     // Workers.
     "/_worker/workers/register" => post(worker::register);
     "/_worker/workers/{worker_id}" => patch(worker::heartbeat);

@@ -82,10 +82,10 @@ pub(super) async fn heartbeat(
     let mut renewed = Renewed::default();
     match heartbeat {
         None => app.registry.refresh(&worker).await?,
-        Some(mut heartbeat) => {
-            let named = heartbeat.current_tasks.take().unwrap_or_default();
+        Some(heartbeat) => {
+            let named = heartbeat.current_tasks.iter().flatten();
+            let tasks: Vec<TaskId> = named.filter_map(|id| id.parse().ok()).collect();
             app.registry.heartbeat(&worker, heartbeat).await?;
-            let tasks: Vec<TaskId> = named.iter().filter_map(|id| id.parse().ok()).collect();
             renewed = app.store.renew_leases(&worker, &tasks).await?;
         }
     }

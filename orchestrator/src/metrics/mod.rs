@@ -8,7 +8,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
-use relevo_shared::job::JobState;
+use relevo_shared::{job::JobState, schedule::FiringOutcome};
 
 use crate::domain::task::Outcome;
 use names::Names;
@@ -33,6 +33,7 @@ pub struct Metrics {
     jobs_ended: IntCounterVec,
     job_seconds: HistogramVec,
     tasks_ended: IntCounterVec,
+    schedules_fired: IntCounterVec,
     task_queue_seconds: HistogramVec,
     task_run_seconds: HistogramVec,
     waiting_polls: IntGauge,
@@ -86,6 +87,11 @@ impl Metrics {
                 RUN_BUCKETS,
             ),
             tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["skill", "outcome"]),
+            schedules_fired: counter(
+                "relevo_schedules_fired_total",
+                "Instants of schedules, by what became of them.",
+                &["outcome"],
+            ),
             task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"], RUN_BUCKETS),
             task_run_seconds: histogram(
                 "relevo_task_run_seconds",
@@ -144,6 +150,11 @@ impl Metrics {
         };
         self.tasks_ended.with_label_values(&[self.skills.label(skill), word]).inc();
         self.task_run_seconds.with_label_values(&[self.skills.label(skill), word]).observe(seconds(run_ms));
+    }
+
+    /// An instant of a schedule was dealt with.
+    pub fn schedule_fired(&self, outcome: FiringOutcome) {
+        self.schedules_fired.with_label_values(&[outcome.as_str()]).inc();
     }
 
     /// A request was answered.

@@ -43,6 +43,15 @@ fn an_execution_is_small_while_its_data_is_the_jobs_input() {
 }
 
 #[test]
+fn data_that_is_null_is_not_taken_for_the_jobs_input() {
+    let waiting = blueprint(&json!({"StartAt": "P", "States": {
+        "P": {"Type": "Pass", "Result": null, "Next": "W"}, "W": {"Type": "Wait", "Seconds": 1, "End": true}
+    }}));
+
+    assert_eq!(output(run(&waiting, &json!({"x": 1}), [Event::TimerFired])), Value::Null);
+}
+
+#[test]
 fn data_flows_through_every_field() {
     let blueprint = task(&json!({
         "InputPath": "$.order",

@@ -4,6 +4,7 @@
 
 mod bindings;
 mod functions;
+mod names;
 
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 pub(super) struct Jsonata {
     text: Arc<str>,
     ast: Arc<AstNode>,
+    /// The variables of the machine that it reads, as far as its text shows.
+    reads: Arc<[String]>,
 }
 
 impl PartialEq for Jsonata {
@@ -53,12 +56,17 @@ impl Jsonata {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let ast = parser::parse(text).map_err(|e| format!("is no JSONata: {e}"))?;
-        Ok(Self { text: text.into(), ast: Arc::new(ast) })
+        Ok(Self { text: text.into(), ast: Arc::new(ast), reads: names::read_by(text).into() })
     }
 
     /// The text between `{%` and `%}`.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The variables of the machine that it reads, as far as its text shows.
+    pub(super) fn reads(&self) -> &[String] {
+        &self.reads
     }
 
     /// Computes the expression, in which `$states` and each variable go by their names.

@@ -216,7 +216,7 @@ fn branches_get_the_arguments_and_their_variables_are_their_own() {
                 "Branches": [
                     {"StartAt": "A", "States": {"A": {"Type": "Pass", "Assign": {"mine": 1}, "Next": "A2"},
                         "A2": {"Type": "Succeed", "Output": "{% [$outer, $mine, $states.input.n] %}"}}},
-                    {"StartAt": "B", "States": {"B": {"Type": "Succeed", "Output": "{% $exists($mine) %}"}}}
+                    {"StartAt": "B", "States": {"B": {"Type": "Succeed", "Output": "{% $exists($outer) ? false : true %}"}}}
                 ]
             }
         }),
@@ -241,15 +241,15 @@ fn one_state_may_speak_another_language_and_its_branches_speak_the_machines() {
 }
 
 #[test]
-fn ten_thousand_items_convert_the_input_once() {
-    let large = json!({"items": (0..10_000).collect::<Vec<_>>(), "text": "x".repeat(1_000_000)});
+fn thousands_of_items_convert_the_input_once() {
+    let large = json!({"items": (0..2_000).collect::<Vec<_>>(), "text": "x".repeat(1_000_000)});
     let selecting = map(&json!({"ItemSelector": {
         "n": "{% $states.context.Map.Item.Value + $length($states.input.text) %}"
     }}));
 
     let step = start(&selecting, &facts(&large));
 
-    assert!(matches!(&step.next, Next::Fan(order) if order.branches[9_999].input == json!({"n": 1_009_999})));
+    assert!(matches!(&step.next, Next::Fan(order) if order.branches[1_999].input == json!({"n": 1_001_999})));
 }
 
 #[test]
@@ -292,6 +292,8 @@ fn faults_of_expressions_are_named() {
             "no task tokens",
         ),
         (json!({"Type": "Pass", "Assign": "{% {} %}", "End": true}), "Assign", "must be an object"),
+        (json!({"Type": "Pass", "Output": {"a": "{% $nobody.x %}"}, "End": true}), "Output.a", "assigns `$nobody`"),
+        (json!({"Type": "Wait", "Seconds": "{% $nobody %}", "End": true}), "Seconds", "assigns `$nobody`"),
         (json!({"Type": "Task", "Resource": "skill:a", "Arguments": 5, "End": true}), "Arguments", "must be an object"),
         (json!({"Type": "Wait", "Seconds": "5", "End": true}), "Seconds", "whole number"),
         (json!({"Type": "Wait", "End": true}), "", "one of Seconds, Timestamp"),

@@ -100,8 +100,7 @@ impl Expression {
     pub(super) fn variables<'e>(&'e self, each: &mut impl FnMut(&'e str)) {
         match self {
             Self::Path(path) => path.variable().into_iter().for_each(each),
-            // An expression has variables and functions of its own, which look the same.
-            Self::Jsonata(_) => {}
+            Self::Jsonata(expression) => expression.reads().iter().map(String::as_str).for_each(each),
             Self::Call(call) => call.paths(&mut |path| path.variable().into_iter().for_each(&mut *each)),
         }
     }
@@ -140,7 +139,10 @@ impl Template {
             }
             Value::String(text) if language == Language::Jsonata && is_jsonata(text) => match Expression::jsonata(text)
             {
-                Ok(expression) => Self::Computed(expression),
+                Ok(expression) => {
+                    expression.variables(&mut |variable| faults.reads(path, variable));
+                    Self::Computed(expression)
+                }
                 Err(reason) => {
                     faults.add(path, reason);
                     Self::Literal(Value::Null)
