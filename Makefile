@@ -1,6 +1,6 @@
 # The commands of this repository. Each works alone on a fresh machine with Rust, a C compiler and Python, and gets the rest itself.
 
-.PHONY: help demo up test lint fuzz docs openapi bench
+.PHONY: help demo up test lint fuzz metrics docs openapi bench
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -17,6 +17,9 @@ test: ## Run every test
 
 fuzz: ## Try every route with requests made from the API document
 	@.make/fuzz.sh
+
+metrics: ## Check the metrics, the alert rules and the dashboard as Prometheus reads them
+	@.make/metrics.sh
 
 lint: ## Check formatting and lints
 	@.make/lint.sh

@@ -37,9 +37,11 @@ set -a
 source "$work/data/dev.env"
 set +a
 
-# A job that there is, in quotes as schemathesis reads values.
-"$target/debug/relevo" submit echo --json |
-    python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["job_id"]))' >"$work/jobs.txt"
+# Jobs that there are, each in quotes as schemathesis reads values. Some will be cancelled on the way.
+for _ in {1..10}; do
+    "$target/debug/relevo" submit echo --json |
+        python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["job_id"]))' >>"$work/jobs.txt"
+done
 cp tests/api/schemathesis.toml "$work"
 cd "$work"
 PYTHONPATH=$packages timeout --foreground 600 python3 "$packages/bin/st" --config-file schemathesis.toml \

@@ -1,9 +1,12 @@
 //! What is going on, put together from the store and the catalogue for those who look.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use relevo_shared::{
-    SkillName,
+    JobId, SkillName,
     blueprint::BlueprintView,
     overview::{
         Dashboard, JobTotals, QueueLength, RedisHealth, ReplicaHealth, SkillView, TaskTotals, WorkerTotals, WorkerView,
@@ -84,6 +87,41 @@ pub fn blueprint_view(blueprint: &Blueprint) -> BlueprintView {
 pub fn definition(blueprint: &Blueprint) -> Value {
     let mut file: Value = serde_json::from_str(blueprint.canonical()).expect("the canonical text is JSON");
     file["definition"].take()
+}
+
+/// A blueprint with the way that a job took through it.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// The blueprint.
+    pub blueprint: Arc<Blueprint>,
+    /// The states that were entered.
+    pub taken: BTreeSet<String>,
+    /// The state that the job is in, unless it has ended.
+    pub current: Option<String>,
+}
+
+impl Way {
+    /// A blueprint that nobody goes through.
+    #[must_use]
+    pub const fn untaken(blueprint: Arc<Blueprint>) -> Self {
+        Self { blueprint, taken: BTreeSet::new(), current: None }
+    }
+}
+
+/// The way of a job through the definition that it began with; `None` when it is not a job of this blueprint, or it or its
+/// definition is gone.
+///
+/// # Errors
+/// When Redis is away.
+pub async fn way_of(store: &Store, catalogue: &Catalogue, job: JobId, blueprint: &str) -> Result<Option<Way>> {
+    let Some(mut record) = store.read_job(job).await? else { return Ok(None) };
+    if record.fields.get("blueprint").is_none_or(|name| name != blueprint) {
+        return Ok(None);
+    }
+    let hash = record.fields.remove("hash").unwrap_or_default();
+    let Some(blueprint) = catalogue.pinned(store, &hash).await? else { return Ok(None) };
+    let taken = record.visits.into_iter().map(|(state, _)| state).collect();
+    Ok(Some(Way { blueprint, taken, current: record.fields.remove("current").filter(|state| !state.is_empty()) }))
 }
 
 /// The skills that a blueprint needs, each once.

@@ -193,9 +193,9 @@ impl<'de> Deserialize<'de> for TaskId {
 impl PartialSchema for TaskId {
     fn schema() -> RefOr<Schema> {
         let example = "0198c0de-0000-7000-8000-000000000000.1";
-        let pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\\.[1-9][0-9]{0,8}$";
+        let pattern = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}((\\.(0|[1-9][0-9]{0,8})){2})?\\.[1-9][0-9]{0,8}$";
         let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).examples([example]);
-        text.pattern(Some(pattern)).description(Some("A task: its job and its number within the job.")).into()
+        text.pattern(Some(pattern)).description(Some("A task: its branch and its number within that.")).into()
     }
 }
 

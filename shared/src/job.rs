@@ -66,24 +66,31 @@ pub struct CreateJob {
     pub webhook_url: Option<String>,
     /// Seconds a task may wait in its queue for a worker.
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 31_622_400)]
     pub dispatch_timeout: Option<u32>,
     /// Seconds from creation within which the job must end.
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 31_622_400)]
     pub result_timeout: Option<u32>,
     /// -1000 to 1000; higher goes first. 0 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = -1000, maximum = 1000)]
     pub priority: Option<i32>,
     /// RFC 3339; the job starts then, at most a year ahead. At once when absent or past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub run_at: Option<String>,
     /// While a job of this client with the same key is unfinished, that one is answered and none is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 256)]
     pub unique_key: Option<String>,
     /// Jobs of this client with the same key run at most `concurrency_limit` tasks at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 256)]
     pub concurrency_key: Option<String>,
     /// 1 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     pub concurrency_limit: Option<u32>,
 }
 

@@ -1,9 +1,10 @@
 //! The types that cross a wire in Relevo: ids, views of jobs, blueprints, schedules and workers, the worker protocol, datasets,
-//! files, problem bodies, the secrets that both sides keep, and how whole numbers are read.
+//! files, webhooks, problem bodies, the secrets that both sides keep, and how whole numbers are read.
 //!
 //! Nothing here decides, stores or sends anything.
 
 pub mod blueprint;
+pub mod command;
 pub mod dataset;
 pub mod file;
 pub mod id;
@@ -12,6 +13,8 @@ pub mod overview;
 pub mod problem;
 pub mod schedule;
 pub mod secret;
+pub mod token;
+pub mod webhook;
 pub mod whole;
 pub mod worker;
 

@@ -39,6 +39,11 @@ impl Bench {
         Self { store: Store::new(&redis.url(), 1, durations).expect("the URL is Redis's own"), redis }
     }
 
+    /// A connection of the story's own.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        self.redis.connection()
+    }
+
     /// Submits a job whose first task needs the skill `s`.
     pub(crate) async fn submit(&self, priority: i32) -> JobId {
         self.submit_like(&NewJob { priority, ..job() }).await

@@ -5,4 +5,5 @@ mod fixture;
 mod jobs;
 mod schedules;
 mod tasks;
+mod webhooks;
 mod workers;

@@ -91,10 +91,16 @@ impl Relevo {
     /// `relevo serve` on a Redis of the test's, with more variables in its environment; S3 is off unless they name one.
     #[must_use]
     pub fn serve(redis: &Redis, variables: &[(&str, &str)]) -> Self {
+        Self::serve_with(redis, variables, "", "")
+    }
+
+    /// The same with more settings for the client and for the token of the workers, both as lines of TOML.
+    #[must_use]
+    pub fn serve_with(redis: &Redis, variables: &[(&str, &str)], of_client: &str, of_worker_token: &str) -> Self {
         let home = Home::Own(temporary());
         let listen = format!("127.0.0.1:{}", free_port());
         let config = home.path().join("relevo.toml");
-        fs::write(&config, tokens_as_settings()).expect("the temporary folder is writable");
+        fs::write(&config, settings(of_client) + of_worker_token).expect("the temporary folder is writable");
         let environment: Environment = [
             ("RELEVO_URL", format!("http://{listen}")),
             ("RELEVO_LISTEN", listen),
@@ -155,6 +161,18 @@ impl Relevo {
         Hand::register(Api::worker(self.url(), &self.environment["RELEVO_WORKER_TOKEN"]), id, skills)
     }
 
+    /// The token that workers come with.
+    #[must_use]
+    pub fn worker_token(&self) -> &str {
+        &self.environment["RELEVO_WORKER_TOKEN"]
+    }
+
+    /// A worker that says what the test wants it to, under any token.
+    #[must_use]
+    pub fn worker_api(&self, token: &str) -> Api {
+        Api::worker(self.url(), token)
+    }
+
     /// Runs the command-line client against it.
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Output {
@@ -172,12 +190,12 @@ impl Relevo {
     }
 }
 
-/// The tokens as `relevo serve` is told of them: by their hashes alone.
-fn tokens_as_settings() -> String {
+/// The tokens as `relevo serve` is told of them, by their hashes alone, with more lines about the client.
+fn settings(client: &str) -> String {
     let hash = |token: &str| hex::encode(Sha256::digest(token));
     format!(
-        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[clients]]\nname = \"stranger\"\ntoken_sha256 = \"{}\"\n\n\
-         [[workers]]\ntoken_sha256 = \"{}\"\n",
+        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n{client}\n\n[[clients]]\nname = \"stranger\"\n\
+         token_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
         hash(CLIENT_TOKEN),
         hash(STRANGER_TOKEN),
         hash(WORKER_TOKEN)

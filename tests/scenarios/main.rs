@@ -2,12 +2,14 @@
 
 mod api_docs;
 mod beto;
+mod blueprint_folder;
 mod cli;
 mod clients;
 mod datasets;
 mod drain;
 mod endings;
 mod fans;
+mod field;
 mod files;
 mod frugal;
 mod idempotency;
@@ -19,5 +21,9 @@ mod outages;
 mod overview;
 mod polls;
 mod refusals;
-mod reload;
 mod schedules;
+mod sdk;
+mod sockets;
+mod traces;
+mod webhooks;
+mod worker_tokens;

@@ -36,12 +36,38 @@ fn a_job_is_counted_from_its_creation_to_its_end() {
         r#"relevo_task_run_seconds_count{outcome="succeeded",skill="hand"}"#,
         r#"relevo_tasks_ended_total{outcome="succeeded",skill="hand"}"#,
         r#"relevo_poll_seconds_count{outcome="task"}"#,
-        r#"relevo_redis_call_seconds_count{call="submit_job"}"#,
-        r#"relevo_redis_call_seconds_count{call="complete_task"}"#,
     ] {
         assert_eq!(now.get(counted), Some(&1.0), "{counted} in {now:#?}");
     }
+    for script in ["submit_job", "claim_tasks", "complete_task", "advance_job"] {
+        // A script that Redis has not seen yet is called twice.
+        let calls = now.get(&format!(r#"relevo_redis_call_seconds_count{{call="{script}"}}"#)).copied();
+        assert!(calls.is_some_and(|calls| calls >= 1.0), "{script}: {calls:?}");
+    }
     assert!(now["process_resident_memory_bytes"] > 1e6, "{now:#?}");
+}
+
+#[test]
+fn tasks_that_nobody_takes_are_seen() {
+    let relevo = Relevo::dev();
+
+    for _ in 0..3 {
+        let _ = relevo.api().create("jobs/by_hand", &json!({}));
+    }
+
+    until("three tasks to be seen in the queue", SOON, || {
+        let now = samples(&relevo);
+        assert!(now.len() > 10, "{now:#?}");
+        (now.get(r#"relevo_queued_tasks{skill="hand"}"#) == Some(&3.0)).then_some(())
+    });
+    let hand = relevo.hand("late", &["hand"]);
+    let held = hand.claim();
+    until("one of them to be seen leased", SOON, || {
+        let _ = hand.beat(&[&held]);
+        let now = samples(&relevo);
+        (now.get("relevo_leases") == Some(&1.0) && now.get(r#"relevo_queued_tasks{skill="hand"}"#) == Some(&2.0))
+            .then_some(())
+    });
 }
 
 #[test]

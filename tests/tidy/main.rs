@@ -2,6 +2,7 @@
 
 mod api;
 mod layers;
+mod monitoring;
 mod papers;
 mod scripts;
 mod sources;

@@ -4,7 +4,7 @@
 mod folder;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -13,7 +13,10 @@ use relevo_shared::blueprint::{BlueprintFault, Reload};
 use tracing::{error, info};
 
 use crate::{
-    domain::blueprint::Blueprint,
+    domain::{
+        blueprint::{Blueprint, Requirements, Resource},
+        placement::queue_name,
+    },
     error::{Error, Result},
     store::Store,
     time::{now_ms, rfc3339},
@@ -101,6 +104,18 @@ impl Catalogue {
     #[must_use]
     pub fn offered(&self) -> Offered {
         Arc::clone(&lock(&self.offered))
+    }
+
+    /// The queues that tasks of these blueprints go to.
+    #[must_use]
+    pub fn queues(&self) -> BTreeSet<String> {
+        let offered = self.offered();
+        let tasks = offered.iter().flat_map(|blueprint| blueprint.machine.tasks());
+        let queue = |(resource, requirements): (&Resource, &Requirements)| match resource {
+            Resource::Skill(skill) => Some(queue_name(skill, requirements)),
+            _ => None,
+        };
+        tasks.filter_map(queue).collect()
     }
 
     /// The blueprint that a client starts at this endpoint.

@@ -40,6 +40,15 @@ impl Outcome {
     pub fn failed(error: impl Into<String>, cause: impl Into<String>) -> Self {
         Self::Failed { error: error.into(), cause: cause.into(), details: Vec::new() }
     }
+
+    /// The name of its error, where it failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Succeeded { .. } => None,
+            Self::Failed { error, .. } => Some(error),
+        }
+    }
 }
 
 /// What a worker's result asks for.

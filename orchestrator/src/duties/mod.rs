@@ -2,6 +2,7 @@
 
 mod blueprints;
 mod jobs;
+mod measure;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,6 +10,8 @@ pub use blueprints::watch as watch_blueprints;
 
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
+
+pub use measure::measure;
 
 use crate::{engine::Engine, error::Result, store::Store};
 

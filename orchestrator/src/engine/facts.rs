@@ -97,7 +97,8 @@ impl Engine {
         Ok(OwnedFacts::new(known, outer, standing.now))
     }
 
-    async fn job_at_hand(&self, id: JobId) -> Result<Arc<KnownJob>> {
+    /// What never changes about a job.
+    pub(super) async fn job_at_hand(&self, id: JobId) -> Result<Arc<KnownJob>> {
         if let Some(job) = known(&self.at_hand.jobs, &id) {
             return Ok(job);
         }

@@ -32,6 +32,7 @@ use crate::{
     error::{Error, Result},
     metrics::Metrics,
     store::{Completion, LeaseAnswer, Standing, Store},
+    traces::{EndedTask, Traces},
 };
 use facts::FactsAtHand;
 
@@ -41,6 +42,7 @@ pub struct Engine {
     store: Store,
     catalogue: Arc<Catalogue>,
     metrics: Arc<Metrics>,
+    traces: Arc<Traces>,
     /// How long workers have to stop when a job is cancelled.
     grace: Duration,
     /// Queues whose requirements Redis has been told of.
@@ -73,8 +75,14 @@ enum Move {
 impl Engine {
     /// An engine over this store and these blueprints.
     #[must_use]
-    pub fn new(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>, grace: Duration) -> Self {
-        Self { store, catalogue, metrics, grace, noted: Mutex::default(), at_hand: FactsAtHand::default() }
+    pub fn new(
+        store: Store,
+        catalogue: Arc<Catalogue>,
+        metrics: Arc<Metrics>,
+        traces: Arc<Traces>,
+        grace: Duration,
+    ) -> Self {
+        Self { store, catalogue, metrics, traces, grace, noted: Mutex::default(), at_hand: FactsAtHand::default() }
     }
 
     /// Takes a worker's result and moves its branch on.
@@ -96,12 +104,30 @@ impl Engine {
             Verdict::Ended(outcome) => match self.store.complete_task(id, &worker, token, &outcome, &digest).await? {
                 Completion::Accepted { standing, skill, run_ms } => {
                     self.metrics.task_ended(&skill, &outcome, run_ms);
+                    let error = outcome.error();
+                    let ended =
+                        EndedTask { task: id, worker: &worker, skill: &skill, ended_at: standing.now, run_ms, error };
+                    self.trace(&standing, &ended).await;
                     self.go_on(id.branch, &standing, event(outcome)).await;
                     Ok(Accepted::Result)
                 }
                 Completion::Duplicate => Ok(Accepted::Duplicate),
                 Completion::LeaseLost | Completion::Missing => Err(Error::LeaseLost(id.to_string())),
             },
+        }
+    }
+
+    /// Makes the span of a task that has ended.
+    async fn trace(&self, standing: &Standing, ended: &EndedTask<'_>) {
+        if !self.traces.are_on() {
+            return;
+        }
+        let trace = match &standing.job {
+            Some(job) => job.trace.clone(),
+            None => self.job_at_hand(ended.task.job()).await.ok().and_then(|known| known.job.trace.clone()),
+        };
+        if let Some(trace) = trace {
+            self.traces.task_ended(&trace, ended);
         }
     }
 

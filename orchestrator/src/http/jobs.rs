@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, Uri},
+    http::{HeaderMap, StatusCode, Uri},
 };
 use relevo_shared::{
     JobId,
@@ -15,6 +15,7 @@ use crate::{
     engine::{Cancelled, Creation},
     error::{Error, Result},
     quota::within_the_day,
+    traces::TRACE_PARENT,
     view::{history_event, job_view},
 };
 
@@ -29,6 +30,7 @@ use crate::{
     params(
         ("version" = String, Path, description = "`v` and a number.", pattern = "^v[0-9]+$", example = "v1"),
         ("endpoint" = String, Path, description = "The blueprint's endpoint.", example = "jobs/beto_sentiment"),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context: the job's spans go below it."),
     ),
     request_body = Option<CreateJob>,
     responses(
@@ -43,13 +45,21 @@ pub(super) async fn create(
     client: Client,
     NewId(id): NewId,
     uri: Uri,
+    headers: HeaderMap,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
-    let creation = creation(&client, id);
-    let creating = app.engine.create_job(&creation, endpoint(&path)?, request.unwrap_or_default());
-    let created = within_the_day(&app.store, &client, creating).await?;
+    let endpoint = endpoint(&path)?;
+    let request = request.unwrap_or_default();
+    app.webhooks.check_url(request.webhook_url.as_deref())?;
+    let parent = headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok());
+    let tracing = app.traces.creation(parent, endpoint);
+    let creation = Creation { trace: tracing.context(), ..creation(&client, id) };
+    let creating = app.engine.create_job(&creation, endpoint, request);
+    let created = within_the_day(&app.store, &client, creating).await;
+    tracing.ended(created.as_ref().map(|created| created.id).map_err(Error::code));
+    let created = created?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
 }

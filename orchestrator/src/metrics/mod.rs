@@ -5,12 +5,12 @@ mod names;
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder, core::Collector,
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
-use relevo_shared::{job::JobState, schedule::FiringOutcome};
+use relevo_shared::{job::JobState, schedule::FiringOutcome, webhook::DeliveryState};
 
-use crate::domain::task::Outcome;
+use crate::{domain::task::Outcome, store::Levels};
 use names::Names;
 
 /// Seconds: from a no-op to an hour of training.
@@ -37,10 +37,18 @@ pub struct Metrics {
     task_queue_seconds: HistogramVec,
     task_run_seconds: HistogramVec,
     waiting_polls: IntGauge,
+    queued_tasks: IntGaugeVec,
+    leases: IntGaugeVec,
     poll_seconds: HistogramVec,
     requests: HistogramVec,
     blueprints: Names,
     skills: Names,
+    webhooks: IntCounterVec,
+    webhook_seconds: HistogramVec,
+}
+
+fn whole(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Milliseconds as the seconds that Prometheus asks for.
@@ -63,6 +71,11 @@ impl Metrics {
         let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             let metric = HistogramVec::new(options, labels).expect("the names are valid");
+            include(Box::new(metric.clone()));
+            metric
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels).expect("the names are valid");
             include(Box::new(metric.clone()));
             metric
         };
@@ -105,7 +118,28 @@ impl Metrics {
                 &["route", "status"],
                 REQUEST_BUCKETS,
             ),
+            webhooks: counter(
+                "relevo_webhook_deliveries_total",
+                "Attempts to deliver a webhook, by what became of the delivery.",
+                &["outcome"],
+            ),
+            webhook_seconds: histogram(
+                "relevo_webhook_delivery_seconds",
+                "How long an attempt to deliver a webhook took.",
+                &["outcome"],
+                REQUEST_BUCKETS,
+            ),
             waiting_polls,
+            queued_tasks: gauge(
+                "relevo_queued_tasks",
+                "Tasks that wait for a worker; every replica tells all.",
+                &["skill"],
+            ),
+            leases: gauge(
+                "relevo_leases",
+                "Tasks that are due by some instant, most of them held by a worker; likewise.",
+                &[],
+            ),
             poll_seconds: histogram(
                 "relevo_poll_seconds",
                 "Long polls, by whether they ended with a task.",
@@ -166,6 +200,26 @@ impl Metrics {
     pub fn poll_ended(&self, found: bool, took: Duration) {
         let outcome = if found { "task" } else { "empty" };
         self.poll_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
+    }
+
+    /// How full everything is; `None` while nobody can tell.
+    pub fn set_levels(&self, levels: Option<Levels>) {
+        self.queued_tasks.reset();
+        self.leases.reset();
+        let Some(Levels { queued, leases }) = levels else { return };
+        for (queue, tasks) in queued {
+            // What a task asks of a worker stands behind its skill.
+            let skill = self.skills.label(queue.split('|').next().unwrap_or_default());
+            self.queued_tasks.with_label_values(&[skill]).add(whole(tasks));
+        }
+        self.leases.with_label_values::<&str>(&[]).set(whole(leases));
+    }
+
+    /// An attempt to deliver a webhook ended, with its delivery in this state.
+    pub fn webhook_attempted(&self, state: DeliveryState, took: Duration) {
+        let outcome = if state == DeliveryState::Pending { "retried" } else { state.as_str() };
+        self.webhooks.with_label_values(&[outcome]).inc();
+        self.webhook_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
     /// The gauge of long polls that wait.

@@ -90,6 +90,16 @@ impl Keys {
         format!("{}counts", Self::prefix(partition))
     }
 
+    /// Webhooks to send, by the instant at which the next attempt is due.
+    pub(super) fn deliveries(partition: u16) -> String {
+        format!("{}deliveries", Self::prefix(partition))
+    }
+
+    /// What became of a job's webhooks.
+    pub(super) fn webhooks(self, job: JobId) -> String {
+        format!("{}webhooks:{job}", self.prefix_of(job))
+    }
+
     /// What a worker said when it registered; lives as long as its heartbeats come.
     pub(super) fn worker(worker: &WorkerId) -> String {
         format!("relevo:{{workers}}:worker:{worker}")
@@ -98,6 +108,11 @@ impl Keys {
     /// Every worker, by the instant at which it was last heard of.
     pub(super) const fn workers() -> &'static str {
         "relevo:{workers}:all"
+    }
+
+    /// Which WebSocket of a worker is open.
+    pub(super) fn socket(worker: &WorkerId) -> String {
+        format!("relevo:socket:{worker}")
     }
 
     /// A pinned blueprint, by the hash of its text.

@@ -46,6 +46,8 @@ scripts!(
     COMMIT_TABLE = "commit_table",
     REGISTER_WORKER = "register_worker",
     BEAT_WORKER = "beat_worker",
+    LEAVE_SOCKET = "leave_socket",
+    RENEW_SOCKET = "renew_socket",
     SPEND_ALLOWANCE = "spend_allowance",
     COUNT_JOB = "count_job",
     RESERVE_ANSWER = "reserve_answer",
@@ -55,6 +57,10 @@ scripts!(
     TAKE_SCHEDULES = "take_schedules",
     CLAIM_FIRING = "claim_firing",
     SETTLE_FIRING = "settle_firing",
+    TAKE_DELIVERIES = "take_deliveries",
+    RECORD_ATTEMPT = "record_attempt",
+    DEFER_DELIVERIES = "defer_deliveries",
+    REPLAY_DELIVERY = "replay_delivery",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

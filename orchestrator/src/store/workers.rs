@@ -6,7 +6,7 @@ use relevo_shared::{
     WorkerId,
     worker::{Heartbeat, Registration, Skill},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Result, Store,
@@ -22,6 +22,15 @@ pub struct WorkerRecord {
     pub registration: Registration,
     /// Its latest heartbeat, but for the skills that it named.
     pub heartbeat: Heartbeat,
+}
+
+/// The skills that a heartbeat names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Skills {
+    /// All that the worker has.
+    pub supported_skills: Vec<Skill>,
+    /// Changes whenever they do.
+    pub skills_hash: Option<String>,
 }
 
 /// A worker that is alive, with when it was heard of.
@@ -43,10 +52,22 @@ const LONGEST_MEMORY: Duration = Duration::from_secs(3 * 3600);
 const SHORTEST_MEMORY: Duration = Duration::from_secs(60);
 
 impl WorkerRecord {
-    /// How long its leases last: three heartbeats.
+    /// How often it beats.
+    #[must_use]
+    pub fn heartbeat_period(&self) -> Duration {
+        period(&self.registration)
+    }
+
+    /// How long its leases last.
     #[must_use]
     pub fn lease(&self) -> Duration {
         lease(&self.registration)
+    }
+
+    /// Whether its latest heartbeat tells of other skills than are known.
+    #[must_use]
+    pub fn has_other_skills(&self) -> bool {
+        self.heartbeat.skills_hash.is_some() && self.heartbeat.skills_hash != self.registration.skills_hash
     }
 
     /// Models that are loaded on it.
@@ -59,15 +80,22 @@ impl WorkerRecord {
         let Some(registration) = registration else { return Ok(None) };
         let mut registration: Registration = parse(&registration)?;
         if let Some(skills) = skills {
-            registration.supported_skills = parse(&skills)?;
+            let named: Skills = parse(&skills)?;
+            registration.supported_skills = named.supported_skills;
+            registration.skills_hash = named.skills_hash;
         }
         let heartbeat = heartbeat.map(|text| parse(&text)).transpose()?.unwrap_or_default();
         Ok(Some(Self { registration, heartbeat }))
     }
 }
 
+fn period(registration: &Registration) -> Duration {
+    registration.heartbeat_seconds.map_or(DEFAULT_HEARTBEAT, |seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Three heartbeats: one may be late, and one lost.
 fn lease(registration: &Registration) -> Duration {
-    registration.heartbeat_seconds.map_or(DEFAULT_HEARTBEAT, |seconds| Duration::from_secs(seconds.into())) * 3
+    period(registration) * 3
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
@@ -100,12 +128,12 @@ impl Store {
         &self,
         id: &WorkerId,
         heartbeat: Option<&Heartbeat>,
-        skills: Option<&[Skill]>,
+        skills: Option<&Skills>,
     ) -> Result<Option<WorkerRecord>> {
         let mut call = BEAT_WORKER.key(Keys::worker(id));
         call.key(Keys::workers()).arg(id.as_str());
         call.arg(heartbeat.map(text).transpose()?.unwrap_or_default());
-        call.arg(skills.map(|skills| text(&skills)).transpose()?.unwrap_or_default());
+        call.arg(skills.map(text).transpose()?.unwrap_or_default());
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
             "ok" => WorkerRecord::read(reply.next()?),

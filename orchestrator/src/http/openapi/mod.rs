@@ -24,8 +24,9 @@ tells what is left in the headers `RateLimit` and `RateLimit-Policy`, and in the
 `RateLimit-Reset`.";
 
 /// The families of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("jobs", "Create jobs and follow them."),
+    ("webhooks", "How clients are told of their jobs: what was sent, and with which secret it is signed."),
     ("schedules", "Jobs that are created at the instants of a cron expression."),
     ("blueprints", "What jobs can be created of."),
     ("files", "Files of a job, in S3."),

@@ -1,4 +1,4 @@
-//! The folder of blueprints changes while Relevo runs.
+//! Blueprints as they are shown, and their folder when it changes while Relevo runs.
 
 use std::{fs, path::Path};
 
@@ -121,4 +121,35 @@ fn a_blueprint_is_shown_with_its_definition() {
     assert_eq!(shown["definition"]["States"]["Hand"]["Resource"], "skill:hand");
     let problem = relevo.api().get("/api/v1/blueprints/no_such").refusal(404);
     assert!(problem.error.contains("first"), "{problem:?}");
+}
+
+#[test]
+fn a_blueprint_is_drawn_with_the_way_that_a_job_took() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &[]);
+    let (api, hand) = (relevo.api(), relevo.hand("worker", &["first"]));
+    let job = api.create("jobs/two_steps", &json!({}));
+    assert_eq!(hand.succeed(&hand.claim(), &json!({})).status, 200);
+    let graph = "/api/v1/blueprints/two_steps/graph";
+    until("the second state to be entered", SOON, || {
+        (api.job(&job).current_state.as_deref() == Some("Second")).then_some(())
+    });
+
+    let plain = api.get(graph);
+    let marked = api.get(&format!("{graph}?job={job}"));
+    let picture = api.get(&format!("{graph}?format=svg&job={job}"));
+    let accepted = Api::send(api.request(reqwest::Method::GET, graph).header("accept", "image/svg+xml"));
+
+    assert_eq!(plain.header("content-type"), Some("text/vnd.graphviz"));
+    assert!(plain.text().starts_with("digraph") && plain.text().contains("Second"), "{}", plain.text());
+    assert_ne!(marked.text(), plain.text(), "the states that were taken are marked");
+    for svg in [&picture, &accepted] {
+        assert_eq!(svg.header("content-type"), Some("image/svg+xml"));
+        assert!(svg.text().contains("<svg"), "{}", svg.text());
+    }
+    assert_ne!(picture.text(), accepted.text());
+    assert_eq!(api.get(&format!("/api/v1/blueprints/by_hand/graph?job={job}")).refusal(404).code, "job_not_found");
+    assert_eq!(relevo.stranger().get(&format!("{graph}?job={job}")).refusal(404).code, "job_not_found");
+    assert_eq!(api.get("/api/v1/blueprints/no_such/graph").status, 404);
+    assert_eq!(api.get(&format!("{graph}?format=png")).refusal(422).details[0].field, "format");
 }

@@ -1,0 +1,26 @@
+//! Reads how full the queues are, for the metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{catalogue::Catalogue, error::Result, metrics::Metrics, store::Store};
+
+/// As often as Prometheus usually looks.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Runs for ever. While Redis is away there are no levels: none is better than an old one.
+pub async fn measure(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>) {
+    let mut tick = interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        metrics.set_levels(look(&store, &catalogue).await.ok());
+    }
+}
+
+async fn look(store: &Store, catalogue: &Catalogue) -> Result<crate::store::Levels> {
+    let mut queues = catalogue.queues();
+    queues.extend(store.requirements().await?.into_iter().map(|(queue, _)| queue));
+    Ok(store.levels(queues).await?)
+}
