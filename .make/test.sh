@@ -4,6 +4,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 prepare
+RELEVO_SDK=$(.make/sdk.sh)
+export RELEVO_SDK
 # The scenarios start the two programs, and cargo test alone would not build them.
 cargo build --workspace --bins
 cargo test --workspace --no-fail-fast "$@"

@@ -39,6 +39,14 @@ pub struct Settings {
     pub max_body_bytes: usize,
     /// Largest file or table, in bytes.
     pub max_upload_bytes: u64,
+    /// Addresses inside that webhooks may call: networks, addresses and host names. Public ones may always be called.
+    pub webhook_allow: Vec<String>,
+    /// Ports that webhooks may call; all when empty.
+    pub webhook_ports: Vec<u16>,
+    /// Seconds that an attempt to deliver a webhook may take.
+    pub webhook_timeout_seconds: u32,
+    /// Seconds before a webhook is tried again, at most; three times as many each further time.
+    pub webhook_first_retry_seconds: f64,
     /// Where files are kept; without it the file routes answer 501.
     #[serde(default)]
     pub s3: Option<S3Settings>,
@@ -81,6 +89,10 @@ impl Default for Settings {
             allow_flush: false,
             max_body_bytes: 2 * 1024 * 1024,
             max_upload_bytes: 64 * 1024 * 1024 * 1024,
+            webhook_allow: Vec::new(),
+            webhook_ports: Vec::new(),
+            webhook_timeout_seconds: 15,
+            webhook_first_retry_seconds: 5.0,
             s3: None,
             trusted_proxies: Vec::new(),
             address_requests_per_second: 0.0,
@@ -136,6 +148,10 @@ const IN_ENVIRONMENT: &[&str] = &[
     "failed_tokens_per_minute",
     "clients_file",
     "workers_file",
+    "webhook_allow",
+    "webhook_ports",
+    "webhook_timeout_seconds",
+    "webhook_first_retry_seconds",
 ];
 /// The same for S3, under `RELEVO_S3_`. Always text: a secret of digits is no number.
 const S3_IN_ENVIRONMENT: &[&str] = &["endpoint", "region", "bucket", "access_key", "secret_key", "session_token"];
@@ -176,6 +192,13 @@ impl Settings {
         if rate != 0.0 && !Rate::ALLOWED.contains(&rate) {
             let (least, most) = (Rate::ALLOWED.start(), Rate::ALLOWED.end());
             return wrong(format!("address_requests_per_second is {rate}, but must be 0, or {least} to {most}"));
+        }
+        if !(1..=60).contains(&self.webhook_timeout_seconds) {
+            return wrong(format!("webhook_timeout_seconds is {}, but must be 1 to 60", self.webhook_timeout_seconds));
+        }
+        if !(0.01..=3600.0).contains(&self.webhook_first_retry_seconds) {
+            let given = self.webhook_first_retry_seconds;
+            return wrong(format!("webhook_first_retry_seconds is {given}, but must be 0.01 to 3600"));
         }
         Ok(self)
     }

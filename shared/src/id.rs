@@ -44,18 +44,19 @@ impl JobId {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The id of a job that was first asked for at `at_ms`, in milliseconds since 1970: the same whenever `chance` is.
-    #[must_use]
-    pub fn derived(at_ms: u64, chance: [u8; 10]) -> Self {
-        Self(uuid::Builder::from_unix_timestamp_millis(at_ms, &chance).into_uuid())
-    }
-
     /// This id with a partition that follows from `seed`, for jobs that must meet.
     #[must_use]
     pub fn placed(self, seed: u16) -> Self {
         let mut bytes = *self.0.as_bytes();
         bytes[14..].copy_from_slice(&seed.to_be_bytes());
         Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The id that always comes of an instant, in milliseconds since 1970, and of these bytes: a job that is made of the
+    /// same cause twice is one job.
+    #[must_use]
+    pub const fn derived(ms: u64, bytes: &[u8; 10]) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(ms, bytes).into_uuid())
     }
 
     /// The partition of this job among `partitions`: the random tail of the id, so that jobs made together spread.
@@ -256,6 +257,14 @@ checked_name!(
     /// A worker, as it names itself when it registers.
     WorkerId,
     "worker_id",
+    "1 to 128 letters, digits, `_` and `-`",
+    "^[A-Za-z0-9_-]{1,128}$",
+    |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'
+);
+checked_name!(
+    /// A schedule, as it was named when it was created.
+    ScheduleId,
+    "schedule_id",
     "1 to 128 letters, digits, `_` and `-`",
     "^[A-Za-z0-9_-]{1,128}$",
     |c| c.is_ascii_alphanumeric() || c == '_' || c == '-'

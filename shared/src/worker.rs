@@ -32,6 +32,15 @@ pub struct Registration {
     /// Models that it has at hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub installed_models: Option<Vec<InstalledModel>>,
+    /// The same under the name that later releases give it; other things than models may be among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed_artifacts: Option<Vec<InstalledModel>>,
+    /// Programs that it has at hand, by name, with their versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed_software: Option<Map<String, Value>>,
+    /// Changes whenever its skills do: heartbeats repeat it in place of the skills.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skills_hash: Option<String>,
     /// Free labels that a blueprint's requirements may name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
@@ -54,6 +63,9 @@ impl Registration {
             supported_skills,
             resources: None,
             installed_models: None,
+            installed_artifacts: None,
+            installed_software: None,
+            skills_hash: None,
             labels: Vec::new(),
             capabilities: None,
             heartbeat_seconds: None,
@@ -102,6 +114,9 @@ pub struct Resources {
     /// Its GPU, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_info: Option<GpuInfo>,
+    /// Its devices, one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<Device>>,
     /// Anything else.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -116,6 +131,38 @@ pub struct GpuInfo {
     /// Its memory, in GiB.
     #[serde(default)]
     pub vram_gb: f64,
+}
+
+/// A device of a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Device {
+    /// `gpu` for a GPU; other words for other devices.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// For example `NVIDIA H100`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Which one it is, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Value>,
+    /// More about it; `memory_gb` is its memory, in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Map<String, Value>>,
+}
+
+impl Device {
+    /// Whether it is a GPU.
+    #[must_use]
+    pub fn is_gpu(&self) -> bool {
+        self.kind.eq_ignore_ascii_case("gpu")
+    }
+
+    /// Its memory in GiB, where that is known.
+    #[must_use]
+    pub fn memory_gb(&self) -> Option<f64> {
+        let properties = self.properties.as_ref()?;
+        ["memory_gb", "vram_gb"].iter().find_map(|name| properties.get(*name)?.as_f64())
+    }
 }
 
 /// A model that a worker has at hand.
@@ -153,22 +200,35 @@ pub struct Heartbeat {
     /// Models that are loaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hot_cache: Option<Vec<String>>,
+    /// Skills that are ready to run without loading anything first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hot_skills: Option<Vec<String>>,
+    /// That of the skills that it has now; see [`Registration::skills_hash`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skills_hash: Option<String>,
     /// Anything else.
     #[serde(flatten)]
     pub other: Map<String, Value>,
 }
 
 /// Answer to a heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeartbeatReply {
     /// Always `ttl_refreshed`.
     pub status: String,
-    /// Tasks to stop: they are cancelled, or the worker does not hold them (any more).
+    /// Tasks to stop, for either of two reasons: they are cancelled, or the worker does not hold them (any more).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancel_task_ids: Vec<String>,
-    /// Those of them that are cancelled: the worker may still say how they ended.
+    /// Those of them that are cancelled: the worker holds them still and says when it has stopped. A result of the others
+    /// would be refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cancelled_task_ids: Vec<String>,
+    /// Whether the next heartbeat should name all skills: those that are known are not those that the worker has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub require_full_sync: bool,
+    /// To be added once to the time until the next heartbeat, so that workers which began together drift apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_heartbeat_jitter_ms: Option<u64>,
 }
 
 /// A task as it is handed to a worker.
@@ -276,8 +336,12 @@ pub struct ResultBatch {
 /// Answer to one result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResultReply {
-    /// `result_accepted_success`, `result_ignored_duplicate` or `lease_lost`.
+    /// `result_accepted_success`, `result_ignored_duplicate`, `lease_lost`, or `ignored` for workers that take an error for a
+    /// reason to send the result again.
     pub status: String,
+    /// Why it was ignored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Answer to many results, in their order.

@@ -14,11 +14,13 @@ use rig::{Redis, SOON};
 
 /// Long enough that no lease ends by itself while a story is told.
 const LEASE_MS: u64 = 60_000;
+/// Where firings without a job are kept.
+const FIRINGS: &str = "relevo:{schedules}:open";
 
 /// A store on a Redis that ends with it.
 pub(crate) struct Bench {
     pub(crate) store: Store,
-    _redis: Redis,
+    redis: Redis,
 }
 
 impl Bench {
@@ -34,7 +36,12 @@ impl Bench {
 
     fn with(durations: Durations) -> Self {
         let redis = Redis::start();
-        Self { store: Store::new(&redis.url(), 1, durations).expect("the URL is Redis's own"), _redis: redis }
+        Self { store: Store::new(&redis.url(), 1, durations).expect("the URL is Redis's own"), redis }
+    }
+
+    /// A connection of the story's own.
+    pub(crate) fn connection(&self) -> redis::Connection {
+        self.redis.connection()
     }
 
     /// Submits a job whose first task needs the skill `s`.
@@ -72,6 +79,16 @@ impl Bench {
                 return jobs;
             }
             assert!(Instant::now() < deadline, "no lease has run out");
+        }
+    }
+
+    /// Lets every replica look after firings that one of them has to itself.
+    pub(crate) fn forget_holds(&self) {
+        let mut connection = self.redis.connection();
+        let open: Vec<String> =
+            redis::cmd("ZRANGE").arg(FIRINGS).arg(0).arg(-1).query(&mut connection).expect("Redis answers");
+        for firing in open {
+            redis::cmd("ZADD").arg(FIRINGS).arg(0).arg(firing).exec(&mut connection).expect("Redis answers");
         }
     }
 

@@ -3,5 +3,7 @@
 mod fans;
 mod fixture;
 mod jobs;
+mod schedules;
 mod tasks;
+mod webhooks;
 mod workers;

@@ -1,6 +1,6 @@
 //! Workers: known as long as they are heard of.
 
-use relevo::dispatch::Registry;
+use relevo::{dispatch::Registry, store::Skills};
 use relevo_shared::worker::{Heartbeat, Registration};
 
 use crate::fixture::{Bench, worker};
@@ -28,11 +28,13 @@ async fn a_heartbeat_leaves_a_newer_registration_alone() {
 async fn skills_that_a_heartbeat_names_take_the_place_of_the_old_ones() {
     let bench = Bench::new();
     bench.store.register_worker(&registration("old")).await.unwrap();
-    let skills = registration("new").supported_skills;
+    let supported_skills = registration("new").supported_skills;
+    let skills = Skills { supported_skills, skills_hash: Some("7f".to_owned()) };
 
     let known = bench.store.beat_worker(&worker("w"), None, Some(&skills)).await.unwrap().expect("it is known");
 
-    assert_eq!(known.registration.supported_skills, skills);
+    assert_eq!(known.registration.supported_skills, skills.supported_skills);
+    assert_eq!(known.registration.skills_hash, skills.skills_hash);
 }
 
 #[tokio::test]

@@ -77,6 +77,12 @@ impl Api {
         Self::send(self.request(Method::PATCH, path).json(body))
     }
 
+    /// Asks to take something away.
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Answer {
+        Self::send(self.request(Method::DELETE, path))
+    }
+
     /// Sends bytes.
     #[must_use]
     pub fn put(&self, path: &str, body: impl Into<Body>) -> Answer {

@@ -11,6 +11,8 @@ mod process;
 mod receiver;
 mod redis;
 mod relevo;
+mod sdk;
+mod socket;
 mod until;
 mod worker;
 
@@ -21,5 +23,7 @@ pub use process::{Process, program};
 pub use receiver::{Received, Receiver, Reply};
 pub use redis::{Durability, Redis, calls, forget_calls};
 pub use relevo::{Relevo, repository};
+pub use sdk::SdkWorker;
+pub use socket::Socket;
 pub use until::{SOON, until};
 pub use worker::Worker;

@@ -73,7 +73,7 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
-    /// Tells it to read its files again.
+    /// Asks it to read its files again.
     pub fn sighup(&mut self) {
         self.signal(Signal::HUP);
     }

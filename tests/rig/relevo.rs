@@ -19,6 +19,7 @@ pub fn repository() -> PathBuf {
 }
 
 const CLIENT_TOKEN: &str = "a-client-of-the-tests";
+const STRANGER_TOKEN: &str = "another-client-of-the-tests";
 const WORKER_TOKEN: &str = "a-worker-of-the-tests";
 
 /// The environment that clients and workers need, as `relevo dev` writes it.
@@ -90,10 +91,16 @@ impl Relevo {
     /// `relevo serve` on a Redis of the test's, with more variables in its environment; S3 is off unless they name one.
     #[must_use]
     pub fn serve(redis: &Redis, variables: &[(&str, &str)]) -> Self {
+        Self::serve_with(redis, variables, "", "")
+    }
+
+    /// The same with more settings for the client and for the token of the workers, both as lines of TOML.
+    #[must_use]
+    pub fn serve_with(redis: &Redis, variables: &[(&str, &str)], of_client: &str, of_worker_token: &str) -> Self {
         let home = Home::Own(temporary());
         let listen = format!("127.0.0.1:{}", free_port());
         let config = home.path().join("relevo.toml");
-        fs::write(&config, tokens_as_settings()).expect("the temporary folder is writable");
+        fs::write(&config, settings(of_client) + of_worker_token).expect("the temporary folder is writable");
         let environment: Environment = [
             ("RELEVO_URL", format!("http://{listen}")),
             ("RELEVO_LISTEN", listen),
@@ -135,6 +142,12 @@ impl Relevo {
         Api::client(self.url(), &self.environment["RELEVO_CLIENT_TOKEN"])
     }
 
+    /// Another client of it, where the test started it with [`Self::serve`].
+    #[must_use]
+    pub fn stranger(&self) -> Api {
+        Api::client(self.url(), STRANGER_TOKEN)
+    }
+
     /// A connection of the test's own to its Redis.
     #[must_use]
     pub fn redis(&self) -> redis::Connection {
@@ -146,6 +159,18 @@ impl Relevo {
     #[must_use]
     pub fn hand(&self, id: &str, skills: &[&str]) -> Hand {
         Hand::register(Api::worker(self.url(), &self.environment["RELEVO_WORKER_TOKEN"]), id, skills)
+    }
+
+    /// The token that workers come with.
+    #[must_use]
+    pub fn worker_token(&self) -> &str {
+        &self.environment["RELEVO_WORKER_TOKEN"]
+    }
+
+    /// A worker that says what the test wants it to, under any token.
+    #[must_use]
+    pub fn worker_api(&self, token: &str) -> Api {
+        Api::worker(self.url(), token)
     }
 
     /// Runs the command-line client against it.
@@ -165,12 +190,14 @@ impl Relevo {
     }
 }
 
-/// The tokens as `relevo serve` is told of them: by their hashes alone.
-fn tokens_as_settings() -> String {
+/// The tokens as `relevo serve` is told of them, by their hashes alone, with more lines about the client.
+fn settings(client: &str) -> String {
     let hash = |token: &str| hex::encode(Sha256::digest(token));
     format!(
-        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
+        "[[clients]]\nname = \"tests\"\ntoken_sha256 = \"{}\"\n{client}\n\n[[clients]]\nname = \"stranger\"\n\
+         token_sha256 = \"{}\"\n\n[[workers]]\ntoken_sha256 = \"{}\"\n",
         hash(CLIENT_TOKEN),
+        hash(STRANGER_TOKEN),
         hash(WORKER_TOKEN)
     )
 }

@@ -1,7 +1,7 @@
 //! Draining: a worker that is told to stop finishes what it can and hands back the rest.
 
 use relevo_shared::job::JobState;
-use rig::{Relevo, SOON, Worker};
+use rig::{Relevo, SOON, Worker, until};
 use serde_json::json;
 
 #[test]
@@ -9,7 +9,7 @@ fn a_draining_worker_finishes_what_it_holds() {
     let relevo = Relevo::dev();
     let mut worker = Worker::start(&relevo, "leaving");
     let held = relevo.api().create("jobs/sleep", &json!({ "seconds": 2 }));
-    relevo.api().wait(&held, JobState::Running);
+    until("the first sign of progress", SOON, || (relevo.api().job(&held).progress > 0.0).then_some(()));
 
     worker.process().sigterm();
     let next = relevo.api().create("jobs/sleep", &json!({ "seconds": 0 }));
@@ -24,7 +24,7 @@ fn a_drained_worker_hands_its_task_back() {
     let relevo = Relevo::dev();
     let mut worker = Worker::start_with(&relevo, "leaving", &[("RELEVO_DRAIN_SECONDS", "0")]);
     let id = relevo.api().create("jobs/sleep", &json!({ "seconds": 600 }));
-    relevo.api().wait(&id, JobState::Running);
+    until("the first sign of progress", SOON, || (relevo.api().job(&id).progress > 0.0).then_some(()));
 
     worker.process().sigterm();
 

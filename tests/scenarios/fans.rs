@@ -37,7 +37,7 @@ fn each_item_is_a_task_and_their_outputs_come_in_order() {
 fn no_more_tasks_are_out_than_run_at_once() {
     let relevo = Relevo::dev();
     let hand = relevo.hand("hand", &["hand"]);
-    relevo.api().create("jobs/fan", &json!({ "numbers": [1, 2, 3], "at_once": 1 }));
+    let _id = relevo.api().create("jobs/fan", &json!({ "numbers": [1, 2, 3], "at_once": 1 }));
 
     for number in 1..=3 {
         let task = hand.claim();

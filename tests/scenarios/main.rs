@@ -2,12 +2,14 @@
 
 mod api_docs;
 mod beto;
+mod blueprint_folder;
 mod cli;
 mod clients;
 mod datasets;
 mod drain;
 mod endings;
 mod fans;
+mod field;
 mod files;
 mod frugal;
 mod idempotency;
@@ -17,6 +19,12 @@ mod limits;
 mod logs;
 mod metrics;
 mod outages;
+mod overview;
 mod polls;
 mod refusals;
+mod schedules;
+mod sdk;
+mod sockets;
 mod traces;
+mod webhooks;
+mod worker_tokens;

@@ -13,7 +13,7 @@ struct Ban {
     reason: &'static str,
 }
 
-const BANS: [Ban; 10] = [
+const BANS: [Ban; 11] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],
@@ -59,13 +59,14 @@ const BANS: [Ban; 10] = [
             "crate::duties",
             "crate::cli",
             "crate::blobs",
+            "crate::webhooks",
         ],
         reason: "imports go one way, and the domain is at the bottom",
     },
     Ban {
         folder: "orchestrator/src/store",
         except: &[],
-        words: &["crate::engine", "crate::dispatch", "crate::http", "crate::duties", "crate::cli"],
+        words: &["crate::engine", "crate::dispatch", "crate::webhooks", "crate::http", "crate::duties", "crate::cli"],
         reason: "imports go one way: the store serves the layers above it",
     },
     Ban {
@@ -77,14 +78,20 @@ const BANS: [Ban; 10] = [
     Ban {
         folder: "orchestrator/src/engine",
         except: &[],
-        words: &["crate::http", "crate::duties", "crate::cli"],
+        words: &["crate::webhooks", "crate::http", "crate::duties", "crate::cli"],
         reason: "imports go one way: the engine serves http and the duties",
     },
     Ban {
         folder: "orchestrator/src/dispatch",
         except: &[],
-        words: &["crate::http", "crate::duties", "crate::cli"],
+        words: &["crate::webhooks", "crate::http", "crate::duties", "crate::cli"],
         reason: "imports go one way: dispatch serves http",
+    },
+    Ban {
+        folder: "orchestrator/src/webhooks",
+        except: &[],
+        words: &["crate::http", "crate::duties", "crate::cli"],
+        reason: "imports go one way: webhooks serve http",
     },
     Ban {
         folder: "shared/src",

@@ -7,8 +7,10 @@ use tokio_util::sync::CancellationToken;
 /// Why a task was told to stop; it decides what is reported of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// This worker does not hold it any more, since its job was cancelled or its lease ran out: nothing is reported.
+    /// This worker does not hold it any more: nothing is reported.
     LeaseLost,
+    /// Its job was cancelled.
+    Cancelled,
     /// Its deadline passed.
     Deadline,
     /// The worker shuts down and gives it back.

@@ -10,9 +10,20 @@ use relevo_shared::{
 };
 use reqwest::{
     Method, RequestBuilder, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{
+        CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        handshake::{client::generate_key, derive_accept_key},
+        protocol::Role,
+    },
+};
 
 use crate::settings::Settings;
 
@@ -20,6 +31,9 @@ use crate::settings::Settings;
 const WAIT: Duration = Duration::from_secs(30);
 /// What any call may take beyond the time that it asked the orchestrator to wait.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A WebSocket to the orchestrator.
+pub type Socket = WebSocketStream<reqwest::Upgraded>;
 
 /// Why a call gave no answer that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +87,7 @@ pub struct Client {
     register: Url,
     worker: Url,
     next: Url,
+    socket: Url,
     results: Url,
     tasks: Url,
 }
@@ -100,6 +115,7 @@ impl Client {
             register: route("_worker/workers/register"),
             worker: route(&format!("_worker/workers/{}", settings.worker_id)),
             next: route(&format!("_worker/workers/{}/tasks/next", settings.worker_id)),
+            socket: route(&format!("_worker/ws/{}", settings.worker_id)),
             results: route("_worker/tasks/results"),
             tasks: route("_worker/tasks/"),
         })
@@ -147,6 +163,26 @@ impl Client {
     pub async fn post_results(&self, batch: Bytes) -> Result<ResultReplies, CallError> {
         let request = self.http.post(self.results.clone()).header(CONTENT_TYPE, "application/json").body(batch);
         read(&send(request.timeout(PATIENCE)).await?)
+    }
+
+    /// Opens the WebSocket on which commands come. The request is an ordinary one, so that whatever holds for the others,
+    /// such as the trusted certificates, holds for it too.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn open_socket(&self) -> Result<Socket, CallError> {
+        let key = generate_key();
+        let request = self.http.get(self.socket.clone()).header(CONNECTION, "Upgrade").header(UPGRADE, "websocket");
+        let request = request.header(SEC_WEBSOCKET_VERSION, "13").header(SEC_WEBSOCKET_KEY, &key);
+        let answer = timeout(PATIENCE, request.send()).await.map_err(|_| CallError::away("no answer in time"))?;
+        let answer = answer.map_err(|fault| CallError::away(whole(&fault)))?;
+        let (status, accept) = (answer.status(), answer.headers().get(SEC_WEBSOCKET_ACCEPT));
+        let accepted = accept.is_some_and(|accept| accept.as_bytes() == derive_accept_key(key.as_bytes()).as_bytes());
+        if status != StatusCode::SWITCHING_PROTOCOLS || !accepted {
+            return Err(CallError::Refused { status, reason: "no WebSocket is served".to_owned() });
+        }
+        let stream = answer.upgrade().await.map_err(|fault| CallError::away(whole(&fault)))?;
+        Ok(Socket::from_raw_socket(stream, Role::Client, None).await)
     }
 
     /// Tells how far a task is.

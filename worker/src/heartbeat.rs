@@ -3,13 +3,13 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use relevo_shared::{TaskId, worker::Heartbeat};
-use serde_json::Map;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
     backoff::Backoff,
+    cancel::StopReason,
     client::{CallError, Client},
     held::Held,
     membership::Membership,
@@ -75,7 +75,7 @@ impl Heart {
             // make up a registration without its resources and labels; unnamed, it asks for the real one.
             supported_skills: None,
             hot_cache: Some(self.registry.loaded_models()),
-            other: Map::new(),
+            ..Heartbeat::default()
         };
         let seen = self.membership.made();
         let reply = match self.client.heartbeat(&heartbeat).await {
@@ -85,11 +85,14 @@ impl Heart {
             }
             answer => answer?,
         };
-        let lost: HashSet<TaskId> = reply.cancel_task_ids.iter().filter_map(|id| id.parse().ok()).collect();
+        let [to_stop, cancelled] = [&reply.cancel_task_ids, &reply.cancelled_task_ids].map(|ids| read(ids));
         for claim in claims {
-            if lost.contains(&claim.task) {
-                info!(task = %claim.task, "told to stop");
-                self.held.lose(claim);
+            if cancelled.contains(&claim.task) {
+                info!(task = %claim.task, "told to stop: cancelled");
+                self.held.stop(claim, StopReason::Cancelled);
+            } else if to_stop.contains(&claim.task) {
+                info!(task = %claim.task, "told to stop: another worker holds the task");
+                self.held.stop(claim, StopReason::LeaseLost);
             } else {
                 self.held.confirm(claim);
             }
@@ -105,4 +108,8 @@ impl Heart {
             _ => "full",
         }
     }
+}
+
+fn read(ids: &[String]) -> HashSet<TaskId> {
+    ids.iter().filter_map(|id| id.parse().ok()).collect()
 }

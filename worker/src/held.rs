@@ -88,9 +88,16 @@ impl Held {
         }
     }
 
-    /// Notes that the claim does not hold any more: its run is told to stop. Closed claims have ended already.
-    pub(crate) fn lose(&self, claim: Claim) {
-        self.with(claim, |entry| entry.stop.stop(StopReason::LeaseLost));
+    /// Tells the run of a claim to stop. Closed claims have ended already.
+    pub(crate) fn stop(&self, claim: Claim, reason: StopReason) {
+        self.with(claim, |entry| entry.stop.stop(reason));
+    }
+
+    /// Tells a task to stop, whichever claim it came with: it is cancelled. Its lease is still renewed until it has stopped.
+    pub(crate) fn cancel(&self, task: TaskId) {
+        if let Some(entry) = self.entries().get(&task) {
+            entry.stop.stop(StopReason::Cancelled);
+        }
     }
 
     /// Tells every task to stop.
@@ -194,7 +201,7 @@ mod tests {
         let second_stop = held.take(&Task { lease_token: Some(2), ..first });
 
         held.confirm(named[0]);
-        held.lose(named[0]);
+        held.stop(named[0], StopReason::LeaseLost);
 
         assert_eq!(second_stop.reason(), None);
         // It still waits for a confirmation of its own.
@@ -207,12 +214,25 @@ mod tests {
         let lost = Task { heartbeat_seconds: Some(3), ..task(1) };
         let stop = held.take(&lost);
 
-        held.lose(Claim::from(&lost));
+        held.stop(Claim::from(&lost), StopReason::LeaseLost);
 
         assert_eq!(stop.reason(), Some(StopReason::LeaseLost));
         assert_eq!((held.claims(), held.running()), (Vec::new(), 1));
         assert_eq!(held.pace(Duration::from_secs(60)), Duration::from_secs(60));
         assert!(tokio::time::timeout(CONFIRM_AFTER * 2, held.confirmation_due()).await.is_err());
+    }
+
+    #[test]
+    fn a_cancelled_task_is_held_until_it_has_stopped() {
+        let held = Held::default();
+        let task = task(1);
+        let stop = held.take(&task);
+
+        held.cancel(task.task_id);
+        held.stop(Claim::from(&task), StopReason::LeaseLost);
+
+        assert_eq!(stop.reason(), Some(StopReason::Cancelled), "the first reason counts");
+        assert_eq!(held.claims(), [Claim::from(&task)]);
     }
 
     #[test]

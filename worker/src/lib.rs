@@ -10,6 +10,7 @@ pub mod context;
 #[cfg(feature = "torch")]
 pub mod device;
 pub mod files;
+pub mod gpus;
 mod heartbeat;
 mod held;
 mod host;
@@ -25,6 +26,7 @@ pub mod settings;
 #[cfg(feature = "torch")]
 pub mod shelf;
 pub mod skills;
+mod socket;
 mod telling;
 mod work_folder;
 pub mod worker;

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use crate::{
     backoff::Backoff,
     client::{CallError, Client},
-    host,
+    gpus, host,
     settings::Settings,
     skills::Registry,
 };
@@ -30,21 +30,24 @@ impl Membership {
     /// Prepares the registration; sends nothing yet.
     #[must_use]
     pub(crate) fn new(client: Arc<Client>, settings: &Settings, registry: &Registry) -> Self {
+        let gpus = gpus::gpus();
         let registration = Registration {
-            worker_id: settings.worker_id.clone(),
             worker_type: settings.worker_type.clone(),
-            supported_skills: registry.names().into_iter().map(Skill::Name).collect(),
             resources: Some(Resources {
                 max_concurrent_tasks: u32::try_from(settings.concurrency).ok(),
                 cpu_cores: host::cpu_cores(),
                 ram_gb: host::ram_gb(),
-                gpu_info: registry.gpu_info.clone(),
+                gpu_info: gpus::largest(&gpus),
+                devices: (!gpus.is_empty()).then_some(gpus),
                 ..Resources::default()
             }),
             installed_models: Some(registry.installed_models.clone()),
             labels: settings.labels.clone(),
-            capabilities: None,
             heartbeat_seconds: u32::try_from(settings.heartbeat.as_secs()).ok(),
+            ..Registration::of_skills(
+                settings.worker_id.clone(),
+                registry.names().into_iter().map(Skill::Name).collect(),
+            )
         };
         Self { client, registration, made: AtomicU64::new(0), making: Mutex::new(()) }
     }

@@ -33,6 +33,9 @@ pub(crate) fn outcome(stop: Option<StopReason>, ending: Ending) -> Option<Outcom
         (Some(StopReason::Released), _) => {
             Some(without_data("released", "TRANSIENT", "handed back: the worker is shutting down"))
         }
+        (Some(StopReason::Cancelled), _) => {
+            Some(without_data("cancelled", "CANCELLED", "stopped: the orchestrator cancelled the task"))
+        }
         (Some(StopReason::Deadline), _) => Some(without_data("failure", "TIMEOUT", "the task's deadline passed")),
         (None, Ending::Answered(Err(error))) => Some(failure(error)),
         (None, Ending::Panicked(message)) => {
@@ -85,6 +88,13 @@ mod tests {
         assert_eq!(told(Some(StopReason::Released), answer()), Some(("success", None)));
         assert_eq!(told(Some(StopReason::Released), stopped()), Some(("released", Some("TRANSIENT".to_owned()))));
         assert_eq!(told(Some(StopReason::Released), Ending::Abandoned).unwrap().0, "released");
+    }
+
+    #[test]
+    fn a_cancelled_task_is_reported_as_such_unless_it_was_finished_after_all() {
+        assert_eq!(told(Some(StopReason::Cancelled), stopped()), Some(("cancelled", Some("CANCELLED".to_owned()))));
+        assert_eq!(told(Some(StopReason::Cancelled), Ending::Abandoned).unwrap().0, "cancelled");
+        assert_eq!(told(Some(StopReason::Cancelled), answer()), Some(("success", None)));
     }
 
     #[test]

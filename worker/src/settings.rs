@@ -40,6 +40,9 @@ pub struct Given {
     /// Seconds that running tasks get to finish when the worker is told to stop; then they are handed back [default: 30]
     #[arg(long, env = "RELEVO_DRAIN_SECONDS", global = true)]
     drain_seconds: Option<u64>,
+    /// Whether commands may come over a WebSocket, sooner than with heartbeats [default: true]
+    #[arg(long, env = "RELEVO_WEBSOCKET", global = true)]
+    websocket: Option<bool>,
     /// Folder for the tasks' temporary files [default: relevo-worker in the system's temporary folder]
     #[arg(long, env = "RELEVO_WORK_DIR", global = true)]
     work_dir: Option<PathBuf>,
@@ -101,6 +104,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long running tasks get to finish once the worker is told to stop.
     pub drain: Duration,
+    /// Whether commands may come over a WebSocket.
+    pub websocket: bool,
     /// Folder for the tasks' temporary files.
     pub work_dir: PathBuf,
     /// What the skills need.
@@ -238,6 +243,7 @@ impl Given {
             concurrency,
             heartbeat: Duration::from_secs(heartbeat_seconds.into()),
             drain: Duration::from_secs(drain_seconds),
+            websocket: self.websocket.unwrap_or(true),
             work_dir: self.work_dir.unwrap_or_else(|| std::env::temp_dir().join("relevo-worker")),
             skills: SkillSettings { models: self.models.unwrap_or_default(), torch_cuda: self.torch_cuda },
             s3,

@@ -117,7 +117,8 @@ async fn deliver(route: &Route, report: &ProgressReport) {
     loop {
         match route.client.report_progress(route.claim.task, report).await {
             Ok(reply) if !reply.cancelled => return,
-            Ok(_) | Err(CallError::LeaseLost) => return route.stop.stop(StopReason::LeaseLost),
+            Ok(_) => return route.stop.stop(StopReason::Cancelled),
+            Err(CallError::LeaseLost) => return route.stop.stop(StopReason::LeaseLost),
             Err(away @ CallError::Away { .. }) => {
                 let delay = backoff.next(away.retry_after());
                 debug!(error = %away, ?delay, "report not delivered yet");

@@ -21,6 +21,7 @@ use crate::{
     runner::Runner,
     settings::Settings,
     skills::Registry,
+    socket,
     work_folder::WorkFolders,
 };
 
@@ -83,6 +84,11 @@ pub async fn work(settings: Settings, registry: Registry, shutdown: Cancellation
         period: settings.heartbeat,
     };
     let silence = CancellationToken::new();
+    if settings.websocket {
+        let socket = socket::obey(Arc::clone(&client), Arc::clone(&held), shutdown.clone(), silence.clone());
+        // Not waited for: nothing depends on it, and it ends with the silence.
+        tokio::spawn(socket);
+    }
     let mut claiming =
         tokio::spawn(claims::claim(client, membership, Arc::clone(&runner), settings.concurrency, shutdown.clone()));
     let mut delivering = tokio::spawn(delivery);

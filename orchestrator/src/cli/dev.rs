@@ -72,9 +72,11 @@ pub(super) async fn dev(arguments: DevArguments) -> Result<ExitCode, Failure> {
             token_sha256: vec![hash_hex(&tokens.client)],
             ..ClientEntry::default()
         }],
-        workers: vec![WorkerEntry { worker_id: None, token_sha256: vec![hash_hex(&tokens.worker)] }],
+        workers: vec![WorkerEntry { token_sha256: vec![hash_hex(&tokens.worker)], ..WorkerEntry::default() }],
         // Whoever tries things out makes mistakes.
         failed_tokens_per_minute: 0,
+        // What is being developed runs on this machine, its receivers too.
+        webhook_allow: vec!["127.0.0.0/8".to_owned(), "::1".to_owned()],
         ..Settings::default()
     };
     let service = Service::prepare(&settings).await?;

@@ -12,17 +12,19 @@ use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
     clients::Directory,
-    dispatch::{Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Registry},
     duties,
     engine::Engine,
     http::{App, Gate, Limits, router},
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
+    time::now_ms,
     traces::Traces,
+    webhooks::Webhooks,
 };
 
-/// Requests under way may take this long after a signal; polls that wait are answered at once.
+/// Requests and webhooks under way may take this long after a signal; polls that wait are answered at once.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// `relevo serve`.
@@ -39,7 +41,6 @@ pub(super) async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
 /// All parts of an orchestrator, put together and not yet running.
 pub(super) struct Service {
     app: App,
-    catalogue: Arc<Catalogue>,
     stopping: CancellationToken,
 }
 
@@ -71,16 +72,18 @@ impl Service {
         let traces = Traces::from_environment()
             .map_err(|error| format!("the collector that OTEL_EXPORTER_OTLP_ENDPOINT names cannot be used: {error}"))?;
         let traces = Arc::new(traces);
+        let engine =
+            Engine::new(store.clone(), Arc::clone(&catalogue), Arc::clone(&metrics), Arc::clone(&traces), grace);
+        let engine = Arc::new(engine);
+        let (moves, knows, counts) = (Arc::clone(&engine), Arc::clone(&directory), Arc::clone(&metrics));
+        let webhooks = Webhooks::new(store.clone(), moves, knows, counts, settings)?;
         let app = App {
-            engine: Arc::new(Engine::new(
-                store.clone(),
-                Arc::clone(&catalogue),
-                Arc::clone(&metrics),
-                Arc::clone(&traces),
-                grace,
-            )),
+            catalogue,
+            engine,
+            webhooks: Arc::new(webhooks),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
             registry: Arc::new(Registry::new(store.clone())),
+            commands: Commands::new(store.clone(), stopping.clone()),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
             directory,
@@ -89,24 +92,30 @@ impl Service {
             traces,
             may_flush: settings.allow_flush,
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
+            started_at: now_ms(),
         };
-        Ok(Self { app, catalogue, stopping })
+        Ok(Self { app, stopping })
     }
 
     /// Serves on this listener until SIGTERM or SIGINT.
     pub(super) async fn run(self, listener: TcpListener) -> Result<(), Failure> {
-        let Self { app, catalogue, stopping } = self;
+        let Self { app, stopping } = self;
         let traces = Arc::clone(&app.traces);
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
+        background.spawn(Arc::clone(&app.commands).run());
         background.spawn(Arc::clone(&app.directory).run());
-        background.spawn(duties::measure(app.store.clone(), catalogue, Arc::clone(&app.metrics)));
-        background.spawn(duties::run(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
+        background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
+        background.spawn(duties::measure(app.store.clone(), Arc::clone(&app.catalogue), Arc::clone(&app.metrics)));
+        let mut delivering = tokio::spawn(Arc::clone(&app.webhooks).run(stopping.clone()));
         // Answers are small and wanted at once.
         let listener = listener.tap_io(|socket| {
             let _ = socket.set_nodelay(true);
         });
         // Where a request comes from counts for its limits.
+        let commands = Arc::clone(&app.commands);
         let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();
         let serving = axum::serve(listener, service).with_graceful_shutdown(told.cancelled_owned());
@@ -114,6 +123,7 @@ impl Service {
         let failed = tokio::select! {
             () = told_to_stop() => None,
             ended = background.join_next() => Some(format!("a background task ended: {ended:?}")),
+            ended = &mut delivering => Some(format!("the delivery of webhooks ended: {ended:?}")),
             ended = &mut served => Some(format!("the server ended: {ended:?}")),
         };
         info!("stopping");
@@ -121,7 +131,8 @@ impl Service {
         if let Some(reason) = failed {
             return Err(reason.into());
         }
-        let _ = tokio::time::timeout(SHUTDOWN_GRACE, served).await;
+        let all_done = async { tokio::join!(served, commands.ended(), delivering) };
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_done).await;
         let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())
     }

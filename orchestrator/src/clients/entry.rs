@@ -49,6 +49,22 @@ pub struct WorkerEntry {
     /// SHA-256 of the token in hex, or a list of such.
     #[serde(deserialize_with = "one_or_several")]
     pub token_sha256: Vec<String>,
+    /// What is asked of the signatures in what comes with it.
+    #[serde(default)]
+    pub signatures: Signatures,
+}
+
+/// What is asked of the signatures that workers may put into bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signatures {
+    /// They are not looked at.
+    Off,
+    /// One that is there must be right.
+    #[default]
+    WhenPresent,
+    /// Every body must have one that is right.
+    Required,
 }
 
 fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {

@@ -10,7 +10,7 @@ use relevo_shared::WorkerId;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{Client, ClientEntry, Clients, WorkerEntry, token::read_hash};
+use super::{Client, ClientEntry, Clients, WorkerEntry, WorkerToken, start, token::read_hash};
 use crate::domain::{quota::Plan, scope::Scope};
 
 /// The plan of a client that names none.
@@ -116,7 +116,12 @@ impl Lists {
                 if made.workers.contains(&hash) {
                     fault("one of its tokens is listed before".to_owned());
                 }
-                made.workers.insert(hash, entry.worker_id.clone());
+                let token = WorkerToken {
+                    worker_id: entry.worker_id.clone(),
+                    signatures: entry.signatures,
+                    fingerprint: start(&hash),
+                };
+                made.workers.insert(hash, token);
             }
         }
         if faults.is_empty() { Ok(made) } else { Err(faults) }
@@ -248,9 +253,10 @@ mod tests {
 
         let clients = read(&text).expect("the file is right");
 
-        assert_eq!(clients.worker("one"), Some(Some("gpu-1")));
-        assert_eq!(clients.worker("any"), Some(None));
-        assert_eq!((clients.worker("other"), clients.counts()), (None, (0, 2)));
+        let whose = |token: &str| clients.worker(token).map(|token| token.worker_id.as_deref());
+        assert_eq!(whose("one"), Some(Some("gpu-1")));
+        assert_eq!(whose("any"), Some(None));
+        assert_eq!((whose("other"), clients.counts()), (None, (0, 2)));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use relevo_shared::secret::Secret;
 use subtle::ConstantTimeEq;
 
 pub use directory::{BadClients, Directory};
-pub use entry::{ClientEntry, WorkerEntry};
+pub use entry::{ClientEntry, Signatures, WorkerEntry};
 use token::Hash;
 
 use crate::domain::{quota::Plan, scope::Scope};
@@ -47,12 +47,25 @@ impl Client {
     }
 }
 
+/// A token that workers come with.
+#[derive(Debug, Clone)]
+pub struct WorkerToken {
+    /// The one worker that it is for; any worker when `None`.
+    pub worker_id: Option<String>,
+    /// What is asked of the signatures in what comes with it.
+    pub signatures: Signatures,
+    /// By which the tokens that were made from it name it.
+    pub fingerprint: Fingerprint,
+}
+
+/// The first bytes of a token's hash.
+pub type Fingerprint = [u8; 8];
+
 /// Everybody who may ask, as it was at one instant.
 #[derive(Debug, Default)]
 pub struct Clients {
     clients: Owners<Arc<Client>>,
-    /// The one worker that a token is for; any worker when `None`.
-    workers: Owners<Option<String>>,
+    workers: Owners<WorkerToken>,
     names: HashMap<String, Arc<Client>>,
 }
 
@@ -69,10 +82,16 @@ impl Clients {
         self.names.get(name)
     }
 
-    /// Whom this worker token is for: one worker, or any when it names none.
+    /// What is known of this worker token.
     #[must_use]
-    pub fn worker(&self, token: &str) -> Option<Option<&str>> {
-        self.workers.of(token).map(Option::as_deref)
+    pub fn worker(&self, token: &str) -> Option<&WorkerToken> {
+        self.workers.of(token)
+    }
+
+    /// The worker token with this fingerprint.
+    #[must_use]
+    pub fn worker_by_fingerprint(&self, fingerprint: Fingerprint) -> Option<&WorkerToken> {
+        self.workers.0.get(&fingerprint)?.first().map(|(_, token)| token)
     }
 
     /// How many clients and how many worker tokens there are.
@@ -85,7 +104,7 @@ impl Clients {
 /// The owners of tokens, found by the first bytes of the token's hash. These bytes say nothing of the token itself; the
 /// whole hash is compared in constant time.
 #[derive(Debug)]
-struct Owners<T>(HashMap<[u8; 8], Vec<(Hash, T)>>);
+struct Owners<T>(HashMap<Fingerprint, Vec<(Hash, T)>>);
 
 impl<T> Default for Owners<T> {
     fn default() -> Self {
@@ -113,6 +132,6 @@ impl<T> Owners<T> {
     }
 }
 
-fn start(hash: &Hash) -> [u8; 8] {
+fn start(hash: &Hash) -> Fingerprint {
     *hash.first_chunk().expect("a hash is longer than that")
 }

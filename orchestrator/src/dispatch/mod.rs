@@ -3,6 +3,7 @@
 //! Polls wait in memory. A message from Redis wakes one of them, which then claims; nothing here holds a task, so a
 //! replica that dies takes nothing with it.
 
+mod commands;
 mod registry;
 mod waiting;
 
@@ -18,6 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+pub use commands::{Commands, Line};
 pub use registry::Registry;
 use waiting::{Place, Waiting};
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{Error, Result},
-    store::{Store, WorkerRecord},
+    store::{Skills, Store, WorkerRecord},
 };
 
 /// What another replica heard is seen here after this long at the latest.
@@ -53,7 +53,7 @@ impl Registry {
     ///
     /// # Errors
     /// When what it says makes no sense, or Redis is away.
-    pub async fn register(&self, registration: Registration) -> Result<()> {
+    pub async fn register(&self, registration: Registration) -> Result<Arc<WorkerRecord>> {
         if let Some(seconds) = registration.heartbeat_seconds
             && !HEARTBEAT_SECONDS.contains(&seconds)
         {
@@ -62,26 +62,27 @@ impl Registry {
         }
         check_skills(&registration.supported_skills)?;
         self.store.register_worker(&registration).await?;
-        self.remember(WorkerRecord { registration, heartbeat: Heartbeat::default() });
-        Ok(())
+        Ok(self.remember(WorkerRecord { registration, heartbeat: Heartbeat::default() }))
     }
 
     /// Takes a heartbeat. A worker that was forgotten is registered from it when it names its skills.
     ///
     /// # Errors
     /// [`Error::WorkerNotFound`] for an unknown worker that does not say what it can do.
-    pub async fn heartbeat(&self, id: &WorkerId, mut heartbeat: Heartbeat) -> Result<()> {
+    pub async fn heartbeat(&self, id: &WorkerId, mut heartbeat: Heartbeat) -> Result<Arc<WorkerRecord>> {
         // Some releases name no skills while they are busy, and mean nothing by it.
         let skills = heartbeat.supported_skills.take().filter(|skills| !skills.is_empty());
         check_skills(skills.as_deref().unwrap_or_default())?;
-        heartbeat.current_tasks = None;
-        match (self.store.beat_worker(id, Some(&heartbeat), skills.as_deref()).await?, skills) {
-            (Some(record), _) => {
-                self.remember(record);
-                Ok(())
-            }
-            (None, Some(supported_skills)) => {
-                self.register(Registration::of_skills(id.clone(), supported_skills)).await
+        let skills_hash = heartbeat.skills_hash.clone();
+        let skills = skills.map(|supported_skills| Skills { supported_skills, skills_hash });
+        let running = heartbeat.current_tasks.as_ref().and_then(|tasks| u32::try_from(tasks.len()).ok());
+        heartbeat.load = heartbeat.load.or(running.map(f64::from));
+        heartbeat.other.retain(|name, _| name != "security");
+        match (self.store.beat_worker(id, Some(&heartbeat), skills.as_ref()).await?, skills) {
+            (Some(record), _) => Ok(self.remember(record)),
+            (None, Some(Skills { supported_skills, skills_hash })) => {
+                let registration = Registration::of_skills(id.clone(), supported_skills);
+                self.register(Registration { skills_hash, ..registration }).await
             }
             (None, None) => Err(Error::WorkerNotFound),
         }

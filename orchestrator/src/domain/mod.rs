@@ -3,12 +3,18 @@
 //! Nothing here waits, reads a clock, draws a random number or touches the world; such things come in as arguments.
 
 pub mod blueprint;
+pub mod delivery;
 pub mod job;
 pub mod placement;
 pub mod progress;
 pub mod quota;
 pub mod ranking;
 pub mod retry;
+pub mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 pub mod scope;
+pub mod seal;
 pub mod signature;
 pub mod task;
+pub mod worker_token;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use relevo_shared::{SkillName, worker::Registration};
+use relevo_shared::{
+    SkillName,
+    worker::{Device, Registration},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -30,7 +33,13 @@ impl Profile {
         let mut profile = Self {
             skills: registration.supported_skills.iter().map(|skill| skill.name().clone()).collect(),
             labels: registration.labels.iter().cloned().collect(),
-            models: registration.installed_models.iter().flatten().map(|model| model.name.clone()).collect(),
+            models: registration
+                .installed_models
+                .iter()
+                .chain(&registration.installed_artifacts)
+                .flatten()
+                .map(|model| model.name.clone())
+                .collect(),
             ..Self::default()
         };
         let Some(resources) = &registration.resources else { return profile };
@@ -40,10 +49,16 @@ impl Profile {
         for (name, value) in resources.other.iter().chain(nested) {
             profile.numbers.extend(value.as_f64().map(|value| (name.clone(), value)));
         }
-        if let Some(gpu) = &resources.gpu_info {
-            profile.gpu = true;
-            profile.numbers.insert("vram_gb".to_owned(), gpu.vram_gb);
+        let gpus: Vec<&Device> = resources.devices.iter().flatten().filter(|device| device.is_gpu()).collect();
+        let memory =
+            gpus.iter().filter_map(|gpu| gpu.memory_gb()).chain(resources.gpu_info.iter().map(|gpu| gpu.vram_gb));
+        // A task runs on one GPU: what the largest has counts, and not what they have together.
+        if let Some(largest) = memory.reduce(f64::max) {
+            profile.numbers.insert("vram_gb".to_owned(), largest);
         }
+        let count = gpus.len().max(usize::from(resources.gpu_info.is_some()));
+        profile.gpu = count > 0;
+        profile.numbers.insert("gpus".to_owned(), f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
         profile
     }
 }
@@ -102,6 +117,18 @@ mod tests {
         let more = requirements(json!({"vram_gb": 24}));
         assert_eq!(lacks(&worker, &more).collect::<Vec<_>>(), ["its `vram_gb` is 16, less than 24"]);
         assert!(!meets(&worker, &requirements(json!({"disk_gb": 1}))), "what a worker does not tell it does not have");
+    }
+
+    #[test]
+    fn gpus_are_read_in_every_form_that_workers_tell_of_them() {
+        let device = |kind: &str, memory: u32| json!({"type": kind, "id": "0", "properties": {"memory_gb": memory}});
+        let several = worker(&json!({"devices": [device("gpu", 16), device("GPU", 80), device("tpu", 900)]}));
+        let none = worker(&json!({"devices": null, "gpu_info": null, "properties": {"cpu_cores": 4, "ram_gb": 0}}));
+
+        assert!(meets(&several, &requirements(json!({"gpu": true, "vram_gb": 80, "gpus": 2}))));
+        assert!(!meets(&several, &requirements(json!({"vram_gb": 81}))), "memory of several GPUs is not one's");
+        assert!(meets(&none, &requirements(json!({"cpu_cores": 4}))));
+        assert!(!meets(&none, &requirements(json!({"gpu": true}))));
     }
 
     #[test]

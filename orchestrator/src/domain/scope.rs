@@ -42,7 +42,9 @@ impl Scope {
     /// so that a new one is never open by mistake.
     #[must_use]
     pub fn needed(method: &str, route: &str) -> Self {
-        let reads = matches!(method, "GET" | "HEAD") || route.starts_with("/v1/toolkit/");
+        // Who reads the secret can sign as this service.
+        let reads = (matches!(method, "GET" | "HEAD") && route != "/api/v1/webhooks/secret")
+            || route.starts_with("/v1/toolkit/");
         // A blueprint may have an endpoint that looks like a file's: a POST there creates a job.
         let files = route.starts_with("/api/datasets") || (method != "POST" && route.contains("/files/"));
         match (files, reads) {
@@ -74,6 +76,7 @@ mod tests {
             ("PUT", "/api/v1/jobs/{job_id}/files/content/{filename}", Scope::Files),
             ("POST", "/api/v1/jobs/{job_id}/files/content/{filename}", Scope::JobsWrite),
             ("GET", "/api/datasets", Scope::Files),
+            ("GET", "/api/v1/webhooks/secret", Scope::JobsWrite),
         ];
 
         for (method, route, scope) in cases {

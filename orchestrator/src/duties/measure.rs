@@ -1,6 +1,6 @@
 //! Reads how full the queues are, for the metrics.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -20,7 +20,7 @@ pub async fn measure(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metri
 }
 
 async fn look(store: &Store, catalogue: &Catalogue) -> Result<crate::store::Levels> {
-    let mut queues: BTreeSet<String> = catalogue.queues().collect();
+    let mut queues = catalogue.queues();
     queues.extend(store.requirements().await?.into_iter().map(|(queue, _)| queue));
     Ok(store.levels(queues).await?)
 }

@@ -182,7 +182,7 @@ impl Engine {
         let failed = |error: &str, cause: String, details: Vec<Detail>| {
             Err(Event::TaskFailed { error: error.to_owned(), cause, details })
         };
-        let Some(blueprint) = self.catalogue.named(name) else {
+        let Ok(blueprint) = self.catalogue.named(name) else {
             return failed(CHILD_FAILED, format!("there is no blueprint `{name}`"), Vec::new());
         };
         if parent.depth >= DEEPEST {
@@ -202,7 +202,7 @@ impl Engine {
         let params: Map<String, Value> =
             fields.get("params").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let broken = |what: String| Error::Broken(branch.job, what);
-        let blueprint = self.catalogue.named(&name).ok_or_else(|| broken(format!("blueprint `{name}` is gone")))?;
+        let blueprint = self.catalogue.named(&name).map_err(|_| broken(format!("blueprint `{name}` is gone")))?;
         let input = blueprint.fill(params).map_err(|_| broken(format!("blueprint `{name}` has changed")))?;
         let source = self.pin_source(&blueprint, input.as_object()).await?;
         let job = NewJob {
@@ -269,7 +269,7 @@ fn check_columns(blueprint: &Blueprint, input: Option<&Map<String, Value>>, tabl
 }
 
 /// Checks what a client asks for beside its input. Answers in how many milliseconds the job is to start, when it is put off.
-fn check(request: &CreateJob) -> Result<Option<u64>> {
+pub(super) fn check(request: &CreateJob) -> Result<Option<u64>> {
     let mut details = Vec::new();
     let mut refuse = |name: &str, reason: String| details.push(Detail::new(name, reason));
     for (name, seconds) in [("dispatch_timeout", request.dispatch_timeout), ("result_timeout", request.result_timeout)]

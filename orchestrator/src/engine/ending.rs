@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use relevo_shared::{BranchId, JobId, job::JobError};
+use relevo_shared::{BranchId, JobId, command::Command, job::JobError};
 use tracing::{info, warn};
 
 use super::{Engine, follow::Follow};
@@ -110,8 +110,11 @@ impl Engine {
     /// Tells a worker that a task of it is to be stopped. Says whether it hears of it now; else it does so with its next
     /// heartbeat.
     async fn tell(&self, told: &Told) -> bool {
-        let _ = told;
-        false
+        let command = Command::CancelTask { task_id: told.task, job_id: told.task.job() };
+        self.store.tell_worker(&told.worker, command).await.unwrap_or_else(|error| {
+            warn!(task = %told.task, worker = %told.worker, %error, "not told over a websocket");
+            false
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod create;
 mod ending;
 mod facts;
 mod follow;
+mod schedules;
 mod step;
 
 use std::{

@@ -6,7 +6,6 @@ use axum::{
     extract::{FromRequestParts, MatchedPath},
     http::{HeaderMap, header, request::Parts},
 };
-use relevo_shared::WorkerId;
 
 use super::{App, address, limits};
 use crate::{
@@ -60,36 +59,4 @@ fn client_token(headers: &HeaderMap) -> Option<&str> {
     text("x-client-token")
         .or_else(|| text(header::AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer ")))
         .or_else(|| text("x-api-key"))
-}
-
-/// A worker that has shown its token.
-#[derive(Debug, Clone)]
-pub(super) struct WorkerAuth {
-    /// The one worker that the token is for; any when `None`.
-    only: Option<String>,
-}
-
-impl WorkerAuth {
-    /// Makes sure that the token is for this worker.
-    pub(super) fn check(&self, worker: &WorkerId) -> Result<()> {
-        match &self.only {
-            Some(only) if only != worker.as_str() => Err(Error::Unauthorized("a token for this worker")),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl FromRequestParts<App> for WorkerAuth {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let known = app.directory.current();
-        let token = parts.headers.get("x-worker-token").and_then(|value| value.to_str().ok());
-        if let Some(only) = token.and_then(|token| known.worker(token)) {
-            return Ok(Self { only: only.map(str::to_owned) });
-        }
-        let address = address::of(parts, &app.gate.trusted_proxies);
-        limits::spend_for_unknown_token(app, &parts.extensions, address).await?;
-        Err(Error::Unauthorized("the X-Worker-Token header"))
-    }
 }

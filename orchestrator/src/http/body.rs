@@ -77,23 +77,19 @@ impl<T: DeserializeOwned + Send, S: Sync + Send> FromRequestParts<S> for Path<T>
 /// would see a broken connection instead of the answer.
 const DRAIN: usize = 16;
 
-/// Reads a JSON body whole, up to the limit.
+/// Reads a JSON body whole, up to the limit. What type an empty one is said to have does not matter.
 pub(super) async fn read(headers: &HeaderMap, body: Body, app: &App) -> Result<Bytes> {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if let Some(media) = media
-        && !media.split(';').next().is_some_and(|essence| {
-            let essence = essence.trim();
-            essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
-        })
-    {
-        return Err(Error::UnsupportedType(format!("the body must be application/json, not {media}")));
-    }
+    let other = media.filter(|media| !is_json(media));
     let limit = app.limits.json;
     let mut body = body.into_data_stream();
     let mut kept = BytesMut::new();
     let mut length = 0;
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|error| Error::invalid("body", format!("ended before it was complete: {error}")))?;
+        if let Some(media) = other.filter(|_| !chunk.is_empty()) {
+            return Err(Error::UnsupportedType(format!("the body must be application/json, not {media}")));
+        }
         length += chunk.len();
         if length <= limit {
             kept.extend_from_slice(&chunk);
@@ -104,7 +100,13 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, app: &App) -> Result<B
     if length <= limit { Ok(kept.freeze()) } else { Err(Error::TooLarge(limit as u64)) }
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+fn is_json(media: &str) -> bool {
+    let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+/// Reads the JSON in a body.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     // A list would be taken for the fields of a structure in their order.
     if body.iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|first| *first == b'[') {
         return Err(Error::invalid("body", "must be a JSON object, not a list"));

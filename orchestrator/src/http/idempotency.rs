@@ -103,7 +103,7 @@ fn digest(parts: &Parts, body: &[u8]) -> String {
 fn derived_id(place: AnswerPlace<'_>, turn: Turn) -> JobId {
     let AnswerPlace { client, key } = place;
     let seed = Sha256::digest(format!("{client}\0{key}\0{}", turn.made_at));
-    JobId::derived(turn.made_at, *seed.first_chunk().expect("a hash is longer than that"))
+    JobId::derived(turn.made_at, seed.first_chunk().expect("a hash is longer than that"))
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -51,10 +51,12 @@ pub(super) async fn create(
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
     let endpoint = endpoint(&path)?;
+    let request = request.unwrap_or_default();
+    app.webhooks.check_url(request.webhook_url.as_deref())?;
     let parent = headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok());
     let tracing = app.traces.creation(parent, endpoint);
     let creation = Creation { trace: tracing.context(), ..creation(&client, id) };
-    let creating = app.engine.create_job(&creation, endpoint, request.unwrap_or_default());
+    let creating = app.engine.create_job(&creation, endpoint, request);
     let created = within_the_day(&app.store, &client, creating).await;
     tracing.ended(created.as_ref().map(|created| created.id).map_err(Error::code));
     let created = created?;

@@ -2,6 +2,7 @@
 
 mod address;
 mod auth;
+mod blueprints;
 mod body;
 mod datasets;
 mod docs;
@@ -11,8 +12,11 @@ mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod overview;
 mod problem;
 mod public;
+mod schedules;
+mod webhooks;
 mod worker;
 
 use std::sync::Arc;
@@ -28,13 +32,15 @@ pub use openapi::document;
 
 use crate::{
     blobs::Blobs,
+    catalogue::Catalogue,
     clients::Directory,
-    dispatch::{Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Registry},
     engine::Engine,
     error::{Error, Result},
     metrics::Metrics,
     store::Store,
     traces::Traces,
+    webhooks::Webhooks,
 };
 
 /// What handlers work with; cheap to clone.
@@ -42,10 +48,16 @@ use crate::{
 pub struct App {
     /// Moves jobs.
     pub engine: Arc<Engine>,
+    /// Knows the blueprints.
+    pub catalogue: Arc<Catalogue>,
     /// Hands out tasks.
     pub dispatch: Arc<Dispatch>,
     /// Knows the workers.
     pub registry: Arc<Registry>,
+    /// Tells workers what to do.
+    pub commands: Arc<Commands>,
+    /// Tells clients of their jobs.
+    pub webhooks: Arc<Webhooks>,
     /// Reads and writes Redis.
     pub store: Store,
     /// Files, where this deployment keeps any.
@@ -62,6 +74,8 @@ pub struct App {
     pub limits: Limits,
     /// Whether everything may be deleted over HTTP: in development only.
     pub may_flush: bool,
+    /// When this replica started, in milliseconds since 1970.
+    pub started_at: i64,
 }
 
 /// How large bodies may be, in bytes.
@@ -106,6 +120,7 @@ macro_rules! routes {
 routes! {
     // Public.
     "/_public/status" => get(public::status);
+    "/_public/ready" => get(public::ready);
     "/_public/metrics" => get(public::metrics);
     "/_public/webhooks/approval/{job_id}" => post(public::decide_approval);
     "/_public/debug/flush_db" => post(public::flush);
@@ -120,16 +135,37 @@ routes! {
     "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
     "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);
     "/api/v1/jobs/{job_id}/history" => get(jobs::history);
+    "/api/v1/jobs/{job_id}/deliveries" => get(webhooks::list);
+    "/api/v1/jobs/{job_id}/deliveries/{delivery_id}/replay" => post(webhooks::replay);
+    "/api/v1/webhooks/secret" => get(webhooks::secret);
     "/api/v1/jobs/{job_id}/files/upload" => get(files::link_to_upload);
     "/api/v1/jobs/{job_id}/files/content/{filename}" => put(files::upload);
     "/api/v1/jobs/{job_id}/files/download/{filename}" => get(files::download);
+    "/api/v1/schedules" => get(schedules::list).post(schedules::create);
+    "/api/v1/schedules/{schedule_id}" => get(schedules::show).patch(schedules::edit).delete(schedules::delete);
+    "/api/v1/schedules/{schedule_id}/trigger" => post(schedules::trigger);
+    "/api/v1/blueprints" => get(blueprints::list);
+    "/api/v1/blueprints/{name}" => get(blueprints::show);
+    "/api/v1/blueprints/{name}/graph" => get(blueprints::graph);
+    "/api/v1/workers" => get(overview::workers);
+    "/api/v1/skills" => get(overview::skills);
+    "/api/v1/dashboard" => get(overview::dashboard);
     // The endpoint of a blueprint may look like any of the paths above.
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
         | "/api/v1/jobs/{job_id}/history"
+        | "/api/v1/jobs/{job_id}/deliveries"
+        | "/api/v1/webhooks/secret"
         | "/api/v1/jobs/{job_id}/files/upload"
         | "/api/v1/jobs/{job_id}/files/content/{filename}"
-        | "/api/v1/jobs/{job_id}/files/download/{filename}" => post(jobs::create);
+        | "/api/v1/jobs/{job_id}/files/download/{filename}"
+        | "/api/v1/schedules/{schedule_id}"
+        | "/api/v1/blueprints"
+        | "/api/v1/blueprints/{name}"
+        | "/api/v1/blueprints/{name}/graph"
+        | "/api/v1/workers"
+        | "/api/v1/skills"
+        | "/api/v1/dashboard" => post(jobs::create);
     // Workers.
     "/_worker/workers/register" => post(worker::register);
     "/_worker/workers/{worker_id}" => patch(worker::heartbeat);
@@ -137,6 +173,11 @@ routes! {
     "/_worker/tasks/result" => post(worker::result);
     "/_worker/tasks/results" => post(worker::results);
     "/_worker/tasks/{task_id}/progress" => post(worker::progress);
+    "/_worker/events" => post(worker::events::event);
+    "/_worker/ws" => get(worker::socket::of_somebody);
+    "/_worker/ws/{worker_id}" => get(worker::socket::of_worker);
+    "/_worker/auth/token" => post(worker::tokens::exchange);
+    "/_worker/auth/token/refresh" => post(worker::tokens::refresh);
 }
 
 /// The service over HTTP.
@@ -144,6 +185,7 @@ pub fn router(app: App) -> Router {
     table()
         .fallback(problem::no_route)
         .method_not_allowed_fallback(problem::no_method)
+        .layer(middleware::from_fn(worker::pace::refusals))
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(CatchPanicLayer::custom(problem::after_panic))
         .layer(middleware::from_fn(limits::tell))

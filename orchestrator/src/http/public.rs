@@ -33,6 +33,19 @@ pub(super) async fn status() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
+/// Says whether this process can do its work: Redis answers.
+#[utoipa::path(
+    get,
+    path = "/_public/ready",
+    tag = "service",
+    operation_id = "get_readiness",
+    responses((status = 200, description = "It can.", body = Alive), openapi::Failing)
+)]
+pub(super) async fn ready(State(app): State<App>) -> Result<Json<Alive>> {
+    app.store.ping().await?;
+    Ok(Json(Alive { status: "ok" }))
+}
+
 /// Gives the metrics of this process, as Prometheus reads them.
 #[utoipa::path(
     get,

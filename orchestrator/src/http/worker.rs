@@ -1,6 +1,15 @@
-//! What workers call: register, heartbeat, poll, progress, result.
+//! What workers call: register, heartbeat, poll, progress, result; the rest of what they call is in the folder of this name.
 
-use std::time::{Duration, Instant};
+mod access;
+pub(super) mod events;
+pub(super) mod pace;
+pub(super) mod socket;
+pub(super) mod tokens;
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json,
@@ -16,11 +25,12 @@ use relevo_shared::{
     },
 };
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 use tracing::error;
 use utoipa::IntoParams;
 
-use super::{App, auth::WorkerAuth, body, files::files_key, openapi};
+use self::access::{MaybeSigned, Signed, WorkerAuth};
+use super::{App, body, files::files_key, openapi};
 use crate::{
     dispatch::Poll,
     domain::{placement::Profile, progress::within_limits, ranking::Candidate},
@@ -32,6 +42,8 @@ use crate::{
 
 const DEFAULT_WAIT_SECONDS: f64 = 30.0;
 const LONGEST_WAIT_SECONDS: f64 = 60.0;
+/// How long a poll waits that can do nothing at this moment.
+const NOTHING_AVAILABLE: Duration = Duration::from_secs(1);
 const MOST_TASKS: usize = 1000;
 /// In characters.
 const LONGEST_STATUS: usize = 128;
@@ -47,8 +59,7 @@ const LONGEST_STATUS: usize = 128;
 )]
 pub(super) async fn register(
     State(app): State<App>,
-    auth: WorkerAuth,
-    body::Json(registration): body::Json<Registration>,
+    Signed(auth, registration): Signed<Registration>,
 ) -> Result<Json<Registered>> {
     auth.check(&registration.worker_id)?;
     app.registry.register(registration).await?;
@@ -74,29 +85,31 @@ pub(super) async fn register(
 )]
 pub(super) async fn heartbeat(
     State(app): State<App>,
-    auth: WorkerAuth,
     body::Path(worker): body::Path<String>,
-    body::MaybeJson(heartbeat): body::MaybeJson<Heartbeat>,
+    MaybeSigned(auth, heartbeat): MaybeSigned<Heartbeat>,
 ) -> Result<Json<HeartbeatReply>> {
     let worker = worker_id(&worker)?;
     auth.check(&worker)?;
-    let mut renewed = Renewed::default();
-    match heartbeat {
-        None => app.registry.refresh(&worker).await?,
-        Some(mut heartbeat) => {
-            let named = heartbeat.current_tasks.take().unwrap_or_default();
-            app.registry.heartbeat(&worker, heartbeat).await?;
-            let tasks: Vec<TaskId> = named.iter().filter_map(|id| id.parse().ok()).collect();
-            renewed = app.store.renew_leases(&worker, &tasks).await?;
-        }
-    }
-    let Renewed { mut lost, cancelled } = renewed;
+    let mut reply = HeartbeatReply { status: "ttl_refreshed".to_owned(), ..HeartbeatReply::default() };
+    let Some(heartbeat) = heartbeat else {
+        app.registry.refresh(&worker).await?;
+        return Ok(Json(reply));
+    };
+    let tasks: Vec<TaskId> = heartbeat.current_tasks.iter().flatten().filter_map(|id| id.parse().ok()).collect();
+    let record = app.registry.heartbeat(&worker, heartbeat).await?;
+    reply.require_full_sync = record.has_other_skills();
+    reply.next_heartbeat_jitter_ms = record.heartbeat.skills_hash.is_some().then(|| jitter_ms(&record));
+    let Renewed { mut lost, cancelled } = app.store.renew_leases(&worker, &tasks).await?;
     lost.extend_from_slice(&cancelled);
-    Ok(Json(HeartbeatReply {
-        status: "ttl_refreshed".to_owned(),
-        cancel_task_ids: lost,
-        cancelled_task_ids: cancelled,
-    }))
+    reply.cancel_task_ids = lost;
+    reply.cancelled_task_ids = cancelled;
+    Ok(Json(reply))
+}
+
+/// Up to a tenth of the time between two heartbeats.
+fn jitter_ms(record: &WorkerRecord) -> u64 {
+    let most = u64::try_from(record.heartbeat_period().as_millis()).unwrap_or(u64::MAX) / 10;
+    fastrand::u64(0..=most)
 }
 
 /// An id in a path. One that no worker can have is unknown, like one that no worker has.
@@ -116,6 +129,9 @@ pub(super) struct NextQuery {
     /// Tasks in one answer; 1 when absent.
     #[param(minimum = 1, maximum = 1000)]
     max: Option<usize>,
+    /// Skills that can begin at once; all when absent.
+    available_skills: Option<String>,
+    hot_skills: Option<String>,
 }
 
 /// What `tasks/next` answers with.
@@ -161,7 +177,8 @@ pub(super) async fn next_tasks(
         return Err(Error::invalid("wait", format!("must be 0 to {LONGEST_WAIT_SECONDS} seconds")));
     }
     let polling = worker.clone();
-    let poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
+    let mut poll = poll_of(worker, &record, max, Duration::from_secs_f64(wait));
+    narrow(&mut poll, &query);
     let begun = Instant::now();
     let claimed = app.dispatch.next_tasks(poll).await?;
     app.metrics.poll_ended(!claimed.is_empty(), begun.elapsed());
@@ -189,13 +206,29 @@ fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) 
 /// How a worker stands among others, by what it said last.
 fn candidate_of(record: &WorkerRecord) -> Candidate {
     let costs = record.registration.capabilities.as_ref().and_then(|said| said.get("cost_per_skill"));
-    let hot_skills = record.heartbeat.other.get("hot_skills").and_then(Value::as_array);
     Candidate {
         load: record.heartbeat.load.unwrap_or(0.0),
         loaded: record.loaded_models().map(str::to_owned).collect(),
-        hot_skills: hot_skills.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect(),
+        hot_skills: record.heartbeat.hot_skills.iter().flatten().cloned().collect(),
         costs: costs.cloned().and_then(|costs| serde_json::from_value(costs).ok()).unwrap_or_default(),
         last_turn: 0,
+    }
+}
+
+/// Takes what a poll says of this moment over what the worker said before.
+fn narrow(poll: &mut Poll, query: &NextQuery) {
+    let names = |list: &Option<String>| -> Option<BTreeSet<String>> {
+        Some(list.as_ref()?.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    };
+    if let Some(available) = names(&query.available_skills) {
+        poll.profile.skills.retain(|skill| available.contains(skill.as_str()));
+        if poll.profile.skills.is_empty() {
+            // Soon it can do something, and says so in another poll.
+            poll.wait = poll.wait.min(NOTHING_AVAILABLE);
+        }
+    }
+    if let Some(hot) = names(&query.hot_skills) {
+        poll.candidate.hot_skills = hot;
     }
 }
 
@@ -234,10 +267,16 @@ fn task_of(app: &App, worker: &WorkerId, claimed: ClaimedTask) -> Result<Task> {
 )]
 pub(super) async fn result(
     State(app): State<App>,
-    auth: WorkerAuth,
-    body::Json(result): body::Json<TaskResult>,
+    Signed(auth, result): Signed<TaskResult>,
 ) -> Result<Json<ResultReply>> {
-    accept(&app, &auth, result).await.map(Json)
+    let knows_leases = result.lease_token.is_some();
+    match accept(&app, &auth, result).await {
+        // It would take a refusal for a reason to send the result again, and hold up all others meanwhile.
+        Err(Error::LeaseLost(_)) if auth.is_sdk && !knows_leases => {
+            Ok(Json(ResultReply { status: "ignored".to_owned(), reason: Some("stale_task".to_owned()) }))
+        }
+        answer => answer.map(Json),
+    }
 }
 
 /// Takes many results; each is judged by itself.
@@ -251,12 +290,11 @@ pub(super) async fn result(
 )]
 pub(super) async fn results(
     State(app): State<App>,
-    auth: WorkerAuth,
-    body::Json(batch): body::Json<ResultBatch>,
+    Signed(auth, batch): Signed<ResultBatch>,
 ) -> Result<Json<ResultReplies>> {
     let each = batch.results.into_iter().map(|result| async {
         match accept(&app, &auth, result).await {
-            Err(Error::LeaseLost(_)) => Ok(ResultReply { status: "lease_lost".to_owned() }),
+            Err(Error::LeaseLost(_)) => Ok(ResultReply { status: "lease_lost".to_owned(), reason: None }),
             other => other,
         }
     });
@@ -275,7 +313,7 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
         Accepted::Result | Accepted::Released => format!("result_accepted_{word}"),
         Accepted::Duplicate => "result_ignored_duplicate".to_owned(),
     };
-    Ok(ResultReply { status })
+    Ok(ResultReply { status, reason: None })
 }
 
 /// Takes what a running task tells of itself, and says whether it should stop.
@@ -294,9 +332,8 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
 )]
 pub(super) async fn progress(
     State(app): State<App>,
-    auth: WorkerAuth,
     body::Path(task): body::Path<String>,
-    body::Json(report): body::Json<ProgressReport>,
+    Signed(auth, report): Signed<ProgressReport>,
 ) -> Result<Json<ProgressReply>> {
     auth.check(&report.worker_id)?;
     let task: TaskId = task.parse().map_err(|_| Error::NotFound(format!("there is no task {task:?}")))?;

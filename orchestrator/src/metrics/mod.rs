@@ -8,7 +8,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
     process_collector::ProcessCollector,
 };
-use relevo_shared::job::JobState;
+use relevo_shared::{job::JobState, schedule::FiringOutcome, webhook::DeliveryState};
 
 use crate::{domain::task::Outcome, store::Levels};
 use names::Names;
@@ -33,6 +33,7 @@ pub struct Metrics {
     jobs_ended: IntCounterVec,
     job_seconds: HistogramVec,
     tasks_ended: IntCounterVec,
+    schedules_fired: IntCounterVec,
     task_queue_seconds: HistogramVec,
     task_run_seconds: HistogramVec,
     waiting_polls: IntGauge,
@@ -42,6 +43,8 @@ pub struct Metrics {
     requests: HistogramVec,
     blueprints: Names,
     skills: Names,
+    webhooks: IntCounterVec,
+    webhook_seconds: HistogramVec,
 }
 
 fn whole(number: u64) -> i64 {
@@ -97,6 +100,11 @@ impl Metrics {
                 RUN_BUCKETS,
             ),
             tasks_ended: counter("relevo_tasks_ended_total", "Results accepted.", &["skill", "outcome"]),
+            schedules_fired: counter(
+                "relevo_schedules_fired_total",
+                "Instants of schedules, by what became of them.",
+                &["outcome"],
+            ),
             task_queue_seconds: histogram("relevo_task_queue_seconds", "From queue to claim.", &["skill"], RUN_BUCKETS),
             task_run_seconds: histogram(
                 "relevo_task_run_seconds",
@@ -108,6 +116,17 @@ impl Metrics {
                 "relevo_http_request_seconds",
                 "Requests but for long polls.",
                 &["route", "status"],
+                REQUEST_BUCKETS,
+            ),
+            webhooks: counter(
+                "relevo_webhook_deliveries_total",
+                "Attempts to deliver a webhook, by what became of the delivery.",
+                &["outcome"],
+            ),
+            webhook_seconds: histogram(
+                "relevo_webhook_delivery_seconds",
+                "How long an attempt to deliver a webhook took.",
+                &["outcome"],
                 REQUEST_BUCKETS,
             ),
             waiting_polls,
@@ -167,6 +186,11 @@ impl Metrics {
         self.task_run_seconds.with_label_values(&[self.skills.label(skill), word]).observe(seconds(run_ms));
     }
 
+    /// An instant of a schedule was dealt with.
+    pub fn schedule_fired(&self, outcome: FiringOutcome) {
+        self.schedules_fired.with_label_values(&[outcome.as_str()]).inc();
+    }
+
     /// A request was answered.
     pub fn request_ended(&self, route: &str, status: u16, took: Duration) {
         self.requests.with_label_values(&[route, &status.to_string()]).observe(took.as_secs_f64());
@@ -189,6 +213,13 @@ impl Metrics {
             self.queued_tasks.with_label_values(&[skill]).add(whole(tasks));
         }
         self.leases.with_label_values::<&str>(&[]).set(whole(leases));
+    }
+
+    /// An attempt to deliver a webhook ended, with its delivery in this state.
+    pub fn webhook_attempted(&self, state: DeliveryState, took: Duration) {
+        let outcome = if state == DeliveryState::Pending { "retried" } else { state.as_str() };
+        self.webhooks.with_label_values(&[outcome]).inc();
+        self.webhook_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
     }
 
     /// The gauge of long polls that wait.

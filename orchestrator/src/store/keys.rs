@@ -1,6 +1,6 @@
 //! The name of every key. Keys of one job carry the hash tag of its partition, so its scripts run on a cluster too.
 
-use relevo_shared::{BranchId, JobId, WorkerId};
+use relevo_shared::{BranchId, JobId, ScheduleId, WorkerId};
 
 use super::branches::FanId;
 
@@ -85,9 +85,34 @@ impl Keys {
         format!("{}sweep", Self::prefix(partition))
     }
 
+    /// Totals of jobs: open ones by client, and ended ones by state.
+    pub(super) fn counts(partition: u16) -> String {
+        format!("{}counts", Self::prefix(partition))
+    }
+
+    /// Webhooks to send, by the instant at which the next attempt is due.
+    pub(super) fn deliveries(partition: u16) -> String {
+        format!("{}deliveries", Self::prefix(partition))
+    }
+
+    /// What became of a job's webhooks.
+    pub(super) fn webhooks(self, job: JobId) -> String {
+        format!("{}webhooks:{job}", self.prefix_of(job))
+    }
+
     /// What a worker said when it registered; lives as long as its heartbeats come.
     pub(super) fn worker(worker: &WorkerId) -> String {
-        format!("relevo:worker:{worker}")
+        format!("relevo:{{workers}}:worker:{worker}")
+    }
+
+    /// Every worker, by the instant at which it was last heard of.
+    pub(super) const fn workers() -> &'static str {
+        "relevo:{workers}:all"
+    }
+
+    /// Which WebSocket of a worker is open.
+    pub(super) fn socket(worker: &WorkerId) -> String {
+        format!("relevo:socket:{worker}")
     }
 
     /// A pinned blueprint, by the hash of its text.
@@ -133,6 +158,29 @@ impl Keys {
     /// The answer to a client's request, by the hash of its idempotency key.
     pub(super) fn answer(client: &str, key: &str) -> String {
         format!("relevo:answer:{client}:{key}")
+    }
+
+    pub(super) fn schedule(id: &ScheduleId) -> String {
+        format!("relevo:{{schedules}}:schedule:{id}")
+    }
+
+    /// What became of the latest instants of a schedule.
+    pub(super) fn firings(id: &ScheduleId) -> String {
+        format!("relevo:{{schedules}}:firings:{id}")
+    }
+
+    pub(super) fn schedules_of(client: &str) -> String {
+        format!("relevo:{{schedules}}:of:{client}")
+    }
+
+    /// Schedules by their next instant.
+    pub(super) const fn schedules_due() -> &'static str {
+        "relevo:{schedules}:due"
+    }
+
+    /// Firings that were claimed and have no job yet, by the instant at which another replica looks after them.
+    pub(super) const fn firings_open() -> &'static str {
+        "relevo:{schedules}:open"
     }
 
     pub(super) const fn datasets() -> &'static str {

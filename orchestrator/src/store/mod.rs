@@ -5,6 +5,8 @@
 mod answers;
 mod branches;
 mod calls;
+mod channel;
+mod commands;
 mod connections;
 mod datasets;
 mod definitions;
@@ -13,36 +15,40 @@ mod jobs;
 mod keys;
 mod levels;
 mod limits;
+mod overview;
 mod pauses;
 mod records;
+mod schedules;
 mod script;
 mod secret;
 mod standing;
 mod step;
 mod tasks;
 mod wakes;
+mod webhooks;
 mod workers;
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use prometheus::core::Collector;
 
 pub use answers::{AnswerPlace, Reservation, Turn};
 pub use branches::{BranchAdvance, FanId, Swept};
+pub use commands::Order;
 pub use datasets::DatasetRecord;
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use levels::Levels;
 pub use limits::Allowance;
+pub use overview::RedisFacts;
 pub use pauses::{Pausable, Pauses};
 pub use records::{EventRecord, JobRecord};
+pub use schedules::{DueSchedules, FiringClaim, MOST_SCHEDULES, NextInstant, OpenFiring, SchedulePut, ScheduleRecord};
 pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
 pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
 pub use wakes::Wake;
-pub use workers::WorkerRecord;
+pub use webhooks::{Deferral, DeliveryKey, DeliveryRecord, RecordedAttempt, TakenDelivery};
+pub use workers::{LiveWorker, Skills, WorkerRecord};
 
 use connections::Connections;
 use keys::Keys;
@@ -133,7 +139,7 @@ pub struct Store {
     connections: Arc<Connections>,
     keys: Keys,
     durations: Durations,
-    secret: Arc<OnceLock<Vec<u8>>>,
+    secret: Arc<secret::Known>,
 }
 
 impl Store {
@@ -142,12 +148,8 @@ impl Store {
     /// # Errors
     /// When the URL is not one of Redis.
     pub fn new(url: &str, partitions: u16, durations: Durations) -> Result<Self> {
-        Ok(Self {
-            connections: Arc::new(Connections::new(url)?),
-            keys: Keys::new(partitions),
-            durations,
-            secret: Arc::default(),
-        })
+        let connections = Arc::new(Connections::new(url)?);
+        Ok(Self { connections, keys: Keys::new(partitions), durations, secret: Arc::default() })
     }
 
     /// Whether Redis answers.

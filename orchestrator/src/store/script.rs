@@ -44,12 +44,23 @@ scripts!(
     UNPARK_TASKS = "unpark_tasks",
     REPORT_PROGRESS = "report_progress",
     COMMIT_TABLE = "commit_table",
+    REGISTER_WORKER = "register_worker",
     BEAT_WORKER = "beat_worker",
+    LEAVE_SOCKET = "leave_socket",
+    RENEW_SOCKET = "renew_socket",
     SPEND_ALLOWANCE = "spend_allowance",
     COUNT_JOB = "count_job",
     RESERVE_ANSWER = "reserve_answer",
     KEEP_ANSWER = "keep_answer",
     LEAVE_ANSWER = "leave_answer",
+    PUT_SCHEDULE = "put_schedule",
+    TAKE_SCHEDULES = "take_schedules",
+    CLAIM_FIRING = "claim_firing",
+    SETTLE_FIRING = "settle_firing",
+    TAKE_DELIVERIES = "take_deliveries",
+    RECORD_ATTEMPT = "record_attempt",
+    DEFER_DELIVERIES = "defer_deliveries",
+    REPLAY_DELIVERY = "replay_delivery",
 );
 
 /// A script's reply: a word, then whatever belongs to it.

@@ -6,13 +6,13 @@ use relevo_shared::{
     WorkerId,
     worker::{Heartbeat, Registration, Skill},
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     Result, Store,
     keys::Keys,
     millis,
-    script::{BEAT_WORKER, Reply, corrupt},
+    script::{BEAT_WORKER, REGISTER_WORKER, Reply, corrupt},
 };
 
 /// A worker as it is known.
@@ -20,20 +20,54 @@ use super::{
 pub struct WorkerRecord {
     /// What it said when it registered, with the skills that it named last.
     pub registration: Registration,
-    /// Its latest heartbeat, but for the tasks and the skills that it named.
+    /// Its latest heartbeat, but for the skills that it named.
     pub heartbeat: Heartbeat,
+}
+
+/// The skills that a heartbeat names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Skills {
+    /// All that the worker has.
+    pub supported_skills: Vec<Skill>,
+    /// Changes whenever they do.
+    pub skills_hash: Option<String>,
+}
+
+/// A worker that is alive, with when it was heard of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveWorker {
+    /// What is known of it.
+    pub record: WorkerRecord,
+    /// When it registered, in milliseconds since 1970.
+    pub registered_at: i64,
+    /// When it was last heard of, in milliseconds since 1970.
+    pub seen_at: i64,
 }
 
 /// Heartbeat of a worker that does not say how often it comes.
 const DEFAULT_HEARTBEAT: Duration = Duration::from_secs(15);
+/// No worker may say that it comes less often than once an hour, and three times that is what its leases last.
+const LONGEST_MEMORY: Duration = Duration::from_secs(3 * 3600);
 /// A worker is forgotten after this at the earliest: some releases are silent for long.
 const SHORTEST_MEMORY: Duration = Duration::from_secs(60);
 
 impl WorkerRecord {
-    /// How long its leases last: three heartbeats.
+    /// How often it beats.
+    #[must_use]
+    pub fn heartbeat_period(&self) -> Duration {
+        period(&self.registration)
+    }
+
+    /// How long its leases last.
     #[must_use]
     pub fn lease(&self) -> Duration {
         lease(&self.registration)
+    }
+
+    /// Whether its latest heartbeat tells of other skills than are known.
+    #[must_use]
+    pub fn has_other_skills(&self) -> bool {
+        self.heartbeat.skills_hash.is_some() && self.heartbeat.skills_hash != self.registration.skills_hash
     }
 
     /// Models that are loaded on it.
@@ -46,15 +80,22 @@ impl WorkerRecord {
         let Some(registration) = registration else { return Ok(None) };
         let mut registration: Registration = parse(&registration)?;
         if let Some(skills) = skills {
-            registration.supported_skills = parse(&skills)?;
+            let named: Skills = parse(&skills)?;
+            registration.supported_skills = named.supported_skills;
+            registration.skills_hash = named.skills_hash;
         }
         let heartbeat = heartbeat.map(|text| parse(&text)).transpose()?.unwrap_or_default();
         Ok(Some(Self { registration, heartbeat }))
     }
 }
 
+fn period(registration: &Registration) -> Duration {
+    registration.heartbeat_seconds.map_or(DEFAULT_HEARTBEAT, |seconds| Duration::from_secs(seconds.into()))
+}
+
+/// Three heartbeats: one may be late, and one lost.
 fn lease(registration: &Registration) -> Duration {
-    registration.heartbeat_seconds.map_or(DEFAULT_HEARTBEAT, |seconds| Duration::from_secs(seconds.into())) * 3
+    period(registration) * 3
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
@@ -71,14 +112,12 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn register_worker(&self, registration: &Registration) -> Result<()> {
-        let key = Keys::worker(&registration.worker_id);
-        let memory_ms = millis(lease(registration).max(SHORTEST_MEMORY));
-        let mut pipe = redis::pipe();
-        pipe.atomic().cmd("DEL").arg(&key).ignore();
-        pipe.cmd("HSET").arg(&key).arg("registration").arg(text(registration)?);
-        pipe.arg("memory_ms").arg(memory_ms).ignore();
-        pipe.cmd("PEXPIRE").arg(&key).arg(memory_ms).ignore();
-        Ok(pipe.query_async::<()>(&mut self.connections.get().await?).await?)
+        let id = &registration.worker_id;
+        let mut call = REGISTER_WORKER.key(Keys::worker(id));
+        call.key(Keys::workers()).arg(id.as_str()).arg(text(registration)?);
+        call.arg(millis(lease(registration).max(SHORTEST_MEMORY))).arg(millis(LONGEST_MEMORY));
+        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        if reply.word() == "ok" { Ok(()) } else { Err(reply.unexpected()) }
     }
 
     /// Takes a heartbeat, or only a sign of life, from a worker. Answers what is known of it now; `None` when nothing is.
@@ -89,11 +128,12 @@ impl Store {
         &self,
         id: &WorkerId,
         heartbeat: Option<&Heartbeat>,
-        skills: Option<&[Skill]>,
+        skills: Option<&Skills>,
     ) -> Result<Option<WorkerRecord>> {
         let mut call = BEAT_WORKER.key(Keys::worker(id));
+        call.key(Keys::workers()).arg(id.as_str());
         call.arg(heartbeat.map(text).transpose()?.unwrap_or_default());
-        call.arg(skills.map(|skills| text(&skills)).transpose()?.unwrap_or_default());
+        call.arg(skills.map(text).transpose()?.unwrap_or_default());
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
             "ok" => WorkerRecord::read(reply.next()?),
@@ -110,5 +150,35 @@ impl Store {
         let mut command = redis::cmd("HMGET");
         command.arg(Keys::worker(id)).arg("registration").arg("heartbeat").arg("skills");
         WorkerRecord::read(command.query_async(&mut self.connections.get().await?).await?)
+    }
+
+    /// The workers that are alive, those that were heard of last first; at most `most`.
+    ///
+    /// # Errors
+    /// When Redis is away, or a record cannot be read.
+    pub async fn workers(&self, most: usize) -> Result<Vec<LiveWorker>> {
+        let mut connection = self.connections.get().await?;
+        let mut latest = redis::cmd("ZREVRANGE");
+        latest.arg(Keys::workers()).arg(0).arg(most.saturating_sub(1)).arg("WITHSCORES");
+        let named: Vec<(String, f64)> = latest.query_async(&mut connection).await?;
+        if named.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for (id, _) in &named {
+            let id = id.parse().map_err(|_| corrupt(format!("a worker called {id}")))?;
+            pipe.cmd("HMGET").arg(Keys::worker(&id)).arg(&["registration", "heartbeat", "skills", "registered_at"]);
+        }
+        let records: Vec<[Option<String>; 4]> = pipe.query_async(&mut connection).await?;
+        let mut alive = Vec::with_capacity(named.len());
+        for ((_, seen_at), [registration, heartbeat, skills, registered_at]) in named.into_iter().zip(records) {
+            // The index remembers a worker longer than its record does: then it is not alive.
+            let Some(record) = WorkerRecord::read([registration, heartbeat, skills])? else { continue };
+            #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole")]
+            let seen_at = seen_at as i64;
+            let registered_at = registered_at.and_then(|at| at.parse().ok()).unwrap_or(seen_at);
+            alive.push(LiveWorker { record, registered_at, seen_at });
+        }
+        Ok(alive)
     }
 }

@@ -6,10 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use relevo_shared::{
-    SkillName,
-    worker::{GpuInfo, InstalledModel},
-};
+use relevo_shared::{SkillName, worker::InstalledModel};
 
 use super::{Skill, echo::Echo, sleep::Sleep};
 use crate::settings::SkillSettings;
@@ -33,12 +30,10 @@ pub enum RegistryError {
     Device(#[from] DeviceError),
 }
 
-/// The skills, and the facts about device and models that go into the registration.
+/// The skills, and the facts about models that go into the registration.
 #[derive(Default)]
 pub struct Registry {
     skills: BTreeMap<SkillName, Arc<dyn Skill>>,
-    /// The GPU that the skills run on, where there is one.
-    pub gpu_info: Option<GpuInfo>,
     /// Models that the skills can load.
     pub installed_models: Vec<InstalledModel>,
 }

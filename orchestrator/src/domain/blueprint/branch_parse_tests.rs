@@ -69,7 +69,7 @@ fn branches_are_nested_only_so_deep() {
 fn faults_of_a_map_are_named() {
     for (fields, path, reason) in [
         (json!({"ItemsPath": "$.a[*]"}), "ItemsPath", "several places"),
-        (json!({"Items": []}), "Items", "unknown field"),
+        (json!({"Items": []}), "Items", "belongs to JSONata"),
         (json!({"ItemReader": {}}), "ItemReader", "DISTRIBUTED"),
         (json!({"ResultWriter": {}}), "ResultWriter", "DISTRIBUTED"),
         (json!({"ItemSelector": {}, "Parameters": {}}), "Parameters", "excludes `ItemSelector`"),

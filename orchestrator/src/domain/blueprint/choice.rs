@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     failure::Failure,
+    model::Given,
     path::Path,
     scope::{Scope, instant},
 };
@@ -16,7 +17,12 @@ pub(super) enum Rule {
     And(Vec<Rule>),
     Or(Vec<Rule>),
     Not(Box<Rule>),
-    Test { variable: Path, test: Test },
+    Test {
+        variable: Path,
+        test: Test,
+    },
+    /// JSONata's `Condition`.
+    Condition(Given<bool>),
 }
 
 /// What is asked of a variable.
@@ -83,6 +89,11 @@ impl Rule {
                 }
                 Ok(false)
             }
+            Self::Condition(Given::Fixed(holds)) => Ok(*holds),
+            Self::Condition(Given::Computed(expression)) => match expression.evaluate(scope)? {
+                Value::Bool(holds) => Ok(holds),
+                _ => Err(expression.misfit("true or false", scope)),
+            },
             Self::Test { variable, test: Test::Is { what: What::Present, expected } } => {
                 Ok(variable.find(scope).is_some() == *expected)
             }

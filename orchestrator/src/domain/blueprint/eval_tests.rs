@@ -43,6 +43,15 @@ fn an_execution_is_small_while_its_data_is_the_jobs_input() {
 }
 
 #[test]
+fn data_that_is_null_is_not_taken_for_the_jobs_input() {
+    let waiting = blueprint(&json!({"StartAt": "P", "States": {
+        "P": {"Type": "Pass", "Result": null, "Next": "W"}, "W": {"Type": "Wait", "Seconds": 1, "End": true}
+    }}));
+
+    assert_eq!(output(run(&waiting, &json!({"x": 1}), [Event::TimerFired])), Value::Null);
+}
+
+#[test]
 fn data_flows_through_every_field() {
     let blueprint = task(&json!({
         "InputPath": "$.order",
@@ -198,7 +207,13 @@ fn limits_can_come_from_the_data() {
 
     let step = run(&limited, &json!({"t": 90, "h": 9}), []);
     assert_eq!((order(&step).timeout_seconds, order(&step).heartbeat_seconds), (Some(90), Some(9)));
-    for bad in [json!({"t": 0, "h": 1}), json!({"t": "x", "h": 1}), json!({"t": 1.5, "h": 1}), json!({"h": 1})] {
+    for bad in [
+        json!({"t": 9, "h": 9}),
+        json!({"t": 0, "h": 1}),
+        json!({"t": "x", "h": 1}),
+        json!({"t": 1.5, "h": 1}),
+        json!({"h": 1}),
+    ] {
         let step = run(&limited, &bad, []);
         assert_eq!(failure(&step).0, "States.Runtime", "{bad}");
     }

@@ -1,7 +1,7 @@
 //! Where a job stands, what can happen to it, and what is to be done next.
 
 use relevo_shared::problem::Detail;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use super::resource::{Requirements, Resource};
@@ -11,7 +11,7 @@ use super::resource::{Requirements, Resource};
 pub struct Execution {
     pub(super) state: String,
     /// The state's input; absent where it is the job's own input, which is stored elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub(super) data: Option<Value>,
     pub(super) entered_ms: i64,
     /// How often each retrier of the state has retried.
@@ -21,6 +21,11 @@ pub struct Execution {
     pub(super) awaits: Awaits,
     #[serde(default, skip_serializing_if = "Own::is_empty")]
     pub(super) own: Own,
+}
+
+/// A field that is there: without this, `null` would be read as none.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// What a branch has for itself from its beginning to its end.

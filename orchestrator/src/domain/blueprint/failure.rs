@@ -6,6 +6,8 @@ use relevo_shared::problem::Detail;
 pub(super) const ALL: &str = "States.ALL";
 const TASK_FAILED: &str = "States.TaskFailed";
 const TIMEOUT: &str = "States.Timeout";
+const HEARTBEAT_TIMEOUT: &str = "States.HeartbeatTimeout";
+const BRANCH_FAILED: &str = "States.BranchFailed";
 pub(super) const RUNTIME: &str = "States.Runtime";
 pub(super) const QUERY_EVALUATION_ERROR: &str = "States.QueryEvaluationError";
 pub(super) const DATA_LIMIT_EXCEEDED: &str = "States.DataLimitExceeded";
@@ -21,7 +23,7 @@ pub(super) const PREDEFINED: [&str; 17] = [
     ALL,
     TASK_FAILED,
     TIMEOUT,
-    "States.HeartbeatTimeout",
+    HEARTBEAT_TIMEOUT,
     RUNTIME,
     DATA_LIMIT_EXCEEDED,
     NO_CHOICE_MATCHED,
@@ -30,10 +32,10 @@ pub(super) const PREDEFINED: [&str; 17] = [
     INTRINSIC_FAILURE,
     EXCEED_TOLERATED,
     "States.Permissions",
-    "States.BranchFailed",
+    BRANCH_FAILED,
     "States.ItemReaderFailed",
     "States.ResultWriterFailed",
-    "States.QueryEvaluationError",
+    QUERY_EVALUATION_ERROR,
     "States.Http.Socket",
 ];
 
@@ -57,17 +59,23 @@ impl Failure {
     }
 }
 
-/// Whether one of `names` (an `ErrorEquals`) means `error`.
-///
-/// `States.ALL` and `States.TaskFailed` are wildcards, except for `States.Runtime` and `States.DataLimitExceeded`, which
-/// trying again cannot mend; `States.TaskFailed` leaves out `States.Timeout` too.
-pub(super) fn means(names: &[String], error: &str) -> bool {
-    names.iter().any(|name| match name.as_str() {
-        name if name == error => true,
-        ALL => !matches!(error, RUNTIME | DATA_LIMIT_EXCEEDED),
-        TASK_FAILED => !matches!(error, RUNTIME | DATA_LIMIT_EXCEEDED | TIMEOUT),
-        _ => false,
-    })
+impl Failure {
+    /// Whether one of `names` (an `ErrorEquals`) means it.
+    ///
+    /// `States.ALL` and `States.TaskFailed` are wildcards, except for `States.Runtime` and `States.DataLimitExceeded`,
+    /// which trying again cannot mend. A heartbeat that stayed away is a timeout too, and `States.TaskFailed` leaves out
+    /// both. `States.BranchFailed` means whatever a branch ended with.
+    pub(super) fn is_meant_by(&self, names: &[String]) -> bool {
+        let error = self.error.as_str();
+        names.iter().any(|name| match name.as_str() {
+            name if name == error => true,
+            ALL => !matches!(error, RUNTIME | DATA_LIMIT_EXCEEDED),
+            TASK_FAILED => !matches!(error, RUNTIME | DATA_LIMIT_EXCEEDED | TIMEOUT | HEARTBEAT_TIMEOUT),
+            TIMEOUT => error == HEARTBEAT_TIMEOUT,
+            BRANCH_FAILED => self.quarantine.is_some(),
+            _ => false,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +83,7 @@ mod tests {
     use super::*;
 
     fn named(name: &str, error: &str) -> bool {
-        means(&[name.to_owned()], error)
+        Failure::new(error, "it broke").is_meant_by(&[name.to_owned()])
     }
 
     #[test]
@@ -89,6 +97,7 @@ mod tests {
     fn all_leaves_out_what_trying_again_cannot_mend() {
         assert!(named(ALL, "Outcome.rejected"));
         assert!(named(ALL, TIMEOUT));
+        assert!(named(ALL, QUERY_EVALUATION_ERROR));
         assert!(!named(ALL, RUNTIME));
         assert!(!named(ALL, DATA_LIMIT_EXCEEDED));
         assert!(named(RUNTIME, RUNTIME));
@@ -97,7 +106,21 @@ mod tests {
     #[test]
     fn task_failed_means_any_error_but_a_timeout() {
         assert!(named(TASK_FAILED, "Worker.Permanent"));
-        assert!(named(TASK_FAILED, "States.HeartbeatTimeout"));
         assert!(!named(TASK_FAILED, TIMEOUT));
+        assert!(!named(TASK_FAILED, HEARTBEAT_TIMEOUT));
+    }
+
+    #[test]
+    fn a_heartbeat_that_stayed_away_is_a_timeout_and_not_the_other_way_round() {
+        assert!(named(TIMEOUT, HEARTBEAT_TIMEOUT));
+        assert!(!named(HEARTBEAT_TIMEOUT, TIMEOUT));
+    }
+
+    #[test]
+    fn branch_failed_means_what_a_branch_ended_with() {
+        let of_branch = Failure { quarantine: Some(true), ..Failure::new("Outcome.odd", "it broke") };
+
+        assert!(of_branch.is_meant_by(&[BRANCH_FAILED.to_owned()]));
+        assert!(!named(BRANCH_FAILED, "Outcome.odd"));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     model::{Given, StateIndex},
-    template::{Expression, Template},
+    template::Template,
     work::Work,
 };
 
@@ -18,8 +18,8 @@ pub(super) struct Parallel {
 /// A state that opens one branch for each item, or batch of items, of an array.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct MapState {
-    /// `ItemsPath`: where the array is; absent where the state's input is the array.
-    pub(super) items: Option<Expression>,
+    /// `ItemsPath` or `Items`: the array; absent where the state's input is the array.
+    pub(super) items: Option<Template>,
     /// `ItemSelector`: what a branch gets for an item.
     pub(super) selector: Option<Template>,
     pub(super) processor: Processor,

@@ -114,6 +114,15 @@ fn a_fan_is_caught_like_a_task() {
 }
 
 #[test]
+fn branch_failed_means_any_error_of_a_branch() {
+    let catching = both(&json!({"Catch": [{"ErrorEquals": ["States.BranchFailed"], "Next": "Rescue"}]}));
+
+    let last = drive(&catching, &json!({}), &mut |_| error("Outcome.odd"));
+
+    assert_eq!(output(last)["Error"], "Outcome.odd");
+}
+
+#[test]
 fn a_fan_is_retried_as_a_whole() {
     let retrying = both(&json!({"Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 4}]}));
     let too_much = || Event::FanFailed {

@@ -2,13 +2,15 @@
 //!
 //! An expression never asks the machine it runs on for anything: time and chance come from [`World`].
 
+mod bindings;
 mod functions;
+mod names;
 
 use std::sync::Arc;
 
 use jsonata_core::{
     ast::AstNode,
-    evaluator::{Context, Evaluator, EvaluatorOptions},
+    evaluator::{Evaluator, EvaluatorOptions},
     parser,
     value::JValue,
 };
@@ -16,8 +18,10 @@ use serde_json::{Map, Number, Value};
 
 use super::{
     failure::{DATA_LIMIT_EXCEEDED, Failure, QUERY_EVALUATION_ERROR},
-    scope::World,
+    scope::Scope,
 };
+
+pub(super) use bindings::{Once, Shown, ShownInState, mentions_context};
 
 /// How long one expression may take. Checked at each of its steps; one call of a built-in function counts as a step.
 const MAX_MS: u64 = 1000;
@@ -37,6 +41,8 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 pub(super) struct Jsonata {
     text: Arc<str>,
     ast: Arc<AstNode>,
+    /// The variables of the machine that it reads, as far as its text shows.
+    reads: Arc<[String]>,
 }
 
 impl PartialEq for Jsonata {
@@ -50,27 +56,25 @@ impl Jsonata {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let ast = parser::parse(text).map_err(|e| format!("is no JSONata: {e}"))?;
-        Ok(Self { text: text.into(), ast: Arc::new(ast) })
+        Ok(Self { text: text.into(), ast: Arc::new(ast), reads: names::read_by(text).into() })
     }
 
-    /// Computes the expression, in which `$states` is `states` and each variable goes by its name.
+    /// The text between `{%` and `%}`.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The variables of the machine that it reads, as far as its text shows.
+    pub(super) fn reads(&self) -> &[String] {
+        &self.reads
+    }
+
+    /// Computes the expression, in which `$states` and each variable go by their names.
     ///
     /// It fails with `States.QueryEvaluationError` when it goes wrong, runs for too long or gives nothing, and with
     /// `States.DataLimitExceeded` when its result is too large to keep.
-    pub(super) fn evaluate<'v>(
-        &self,
-        states: Value,
-        variables: impl Iterator<Item = (&'v str, &'v Value)>,
-        world: &World<'_>,
-    ) -> Result<Value, Failure> {
-        let mut context = Context::new();
-        // What the text does not name need not be converted, which costs as much as it is long.
-        for (name, value) in variables.filter(|(name, _)| self.text.contains(name)) {
-            context.bind(name.to_owned(), value.clone().into());
-        }
-        if self.text.contains("states") {
-            context.bind("states".to_owned(), states.into());
-        }
+    pub(super) fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, Failure> {
+        let context = bindings::context(&self.text, scope)?;
         let options = EvaluatorOptions {
             timeout_ms: Some(MAX_MS),
             max_stack_depth: Some(MAX_DEPTH),
@@ -78,7 +82,7 @@ impl Jsonata {
             cancel: None,
         };
         let mut evaluator = Evaluator::with_options(context, options);
-        functions::register(&mut evaluator, world);
+        functions::register(&mut evaluator, scope.world);
         let result = evaluator.evaluate(&self.ast, &JValue::Undefined).map_err(|e| self.failed(e.message()))?;
         let value = Outcome { left: MAX_BYTES }.value(&result, MAX_LEVELS).map_err(|wrong| match wrong {
             Wrong::Nothing => self.failed("it gives nothing"),
@@ -89,7 +93,7 @@ impl Jsonata {
                 Failure::new(DATA_LIMIT_EXCEEDED, format!("`{}` gives {limits}", self.text))
             }
         })?;
-        world.admit(&value, 0)?;
+        scope.world.admit(&value, 0)?;
         Ok(value)
     }
 

@@ -20,19 +20,26 @@ mod fan_tests;
 mod fault;
 #[cfg(test)]
 mod golden_tests;
+mod graph;
 mod intrinsic;
 mod jsonata;
+#[cfg(test)]
+mod jsonata_tests;
 mod model;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
 mod path;
+#[cfg(test)]
+mod refused_tests;
 mod resource;
 mod schema;
 mod scope;
 mod source;
 mod suggest;
 mod template;
+#[cfg(test)]
+mod total_tests;
 #[cfg(test)]
 mod variable_tests;
 mod work;

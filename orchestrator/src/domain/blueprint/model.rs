@@ -87,7 +87,15 @@ impl Kind {
 
 /// How data comes into a state and goes out of it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Flow {
+pub(super) enum Flow {
+    JsonPath(Box<Paths>),
+    /// `Output`; without it a result replaces the input, and where there is no result the input goes on.
+    Jsonata(Option<Template>),
+}
+
+/// The fields by which data flows in the language JSONPath.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Paths {
     /// `InputPath`.
     pub(super) input: Selection,
     /// `ResultSelector`.
@@ -142,6 +150,7 @@ pub(super) struct Task {
     pub(super) work: Work,
 }
 
+/// A Pass state; in JSONata it has nothing of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Pass {
     /// `Result`, which wins over `Parameters`.
@@ -161,6 +170,8 @@ pub(super) struct Choice {
 pub(super) struct Branch {
     pub(super) rule: Rule,
     pub(super) assign: Option<Template>,
+    /// How data goes out when it holds, where that is not as the state says.
+    pub(super) flow: Option<Flow>,
     pub(super) next: StateIndex,
 }
 

@@ -152,8 +152,8 @@ fn faults_of_a_task_are_named() {
         (json!({"Parameters": {"a.$": "$who"}}), "Parameters['a.$']", "assigns `$who`"),
         (json!({"Assign": {"whom": 1}, "InputPath": "$who.x"}), "InputPath", "did you mean `whom`?"),
         (json!({"ResultPath": "$who"}), "ResultPath", "cannot be written to"),
-        (json!({"Arguments": {}}), "Arguments", "unknown field"),
-        (json!({"QueryLanguage": "JSONata"}), "QueryLanguage", "not supported yet"),
+        (json!({"Arguments": {}}), "Arguments", "belongs to JSONata"),
+        (json!({"QueryLanguage": "JSONat"}), "QueryLanguage", "`JSONPath` or `JSONata`"),
         (json!({"Credentials": {}}), "Credentials", "not supported"),
         (json!({"Comment": 1}), "Comment", "must be text"),
     ] {
@@ -255,7 +255,7 @@ fn a_machine_wide_field_that_is_not_supported_is_refused() {
 
     assert!(faults(&machine("Version: '1.0', QueryLanguage: JSONPath, Comment: c")).is_empty());
     assert!(faults(&machine("Version: '2.0'"))[0].contains("must be `1.0`"));
-    assert!(faults(&machine("QueryLanguage: JSONata"))[0].contains("not supported yet"));
+    assert!(faults(&machine("QueryLanguage: XPath"))[0].contains("`JSONPath` or `JSONata`"));
     assert!(faults(&machine("TimeoutSeconds: 0"))[0].contains("from 1 to"));
 }
 

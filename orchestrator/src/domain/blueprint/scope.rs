@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    execution::Item,
     failure::{DATA_LIMIT_EXCEEDED, Failure},
+    jsonata::{Once, Shown, ShownInState},
     path::{Segment, walk},
 };
 
@@ -42,13 +42,15 @@ pub(super) struct World<'a> {
     pub(super) facts: &'a Facts<'a>,
     pub(super) machine_id: &'a str,
     pub(super) machine_name: &'a str,
+    /// What expressions see of the job, the same in every state.
+    pub(super) shown: Shown,
     copied: Cell<usize>,
     drawn: Cell<u32>,
 }
 
 impl<'a> World<'a> {
-    pub(super) const fn new(facts: &'a Facts<'a>, machine_id: &'a str, machine_name: &'a str) -> Self {
-        Self { facts, machine_id, machine_name, copied: Cell::new(0), drawn: Cell::new(0) }
+    pub(super) fn new(facts: &'a Facts<'a>, machine_id: &'a str, machine_name: &'a str) -> Self {
+        Self { facts, machine_id, machine_name, shown: Shown::default(), copied: Cell::new(0), drawn: Cell::new(0) }
     }
 
     /// Accounts for a value that is about to become part of the data, `levels` below the top.
@@ -110,12 +112,18 @@ pub(super) struct Here<'a> {
 pub(super) struct Seen<'a> {
     pub(super) index: usize,
     pub(super) value: &'a Value,
+    /// The value as expressions see it.
+    pub(super) shown: &'a Once,
 }
 
-impl<'a> From<&'a Item> for Seen<'a> {
-    fn from(item: &'a Item) -> Self {
-        Self { index: item.index, value: &item.value }
-    }
+/// What a state's work has ended with.
+#[derive(Clone, Copy)]
+pub(super) struct Outcome<'a> {
+    /// What expressions call it.
+    pub(super) name: &'static str,
+    pub(super) value: &'a Value,
+    /// The value as expressions see it.
+    pub(super) shown: &'a Once,
 }
 
 /// What a path can read: the data and the context object of one state.
@@ -126,6 +134,10 @@ pub(super) struct Scope<'a> {
     pub(super) here: Here<'a>,
     /// The variables of the branch itself.
     pub(super) variables: &'a Map<String, Value>,
+    /// What the state's work has ended with.
+    pub(super) outcome: Option<Outcome<'a>>,
+    /// What expressions have seen in this state.
+    pub(super) stay: &'a ShownInState,
 }
 
 impl<'a> Scope<'a> {
@@ -157,13 +169,14 @@ impl<'a> Scope<'a> {
         if let Some(dataset) = self.world.facts.dataset {
             context["Dataset"] = dataset.clone();
         }
-        if let Some(Seen { index, value }) = self.here.item {
+        if let Some(Seen { index, value, .. }) = self.here.item {
             context["Map"] = json!({ "Item": { "Index": index, "Value": value } });
         }
         context
     }
 
-    fn small_context(&self) -> Value {
+    /// The context object without its large parts: the job's input, its dataset and the item.
+    pub(super) fn small_context(&self) -> Value {
         let World { facts, machine_id, machine_name, .. } = self.world;
         json!({
             "Execution": { "Id": facts.job_id, "Name": facts.job_id, "StartTime": facts.started_at },
@@ -213,11 +226,16 @@ pub(super) mod tests {
             random: 0.25,
         };
         let world = World::new(&facts, "hash-1", "machine-1");
-        let here =
-            Here { state: "Here", entered_ms: facts.now_ms, retries: 2, item: Some(Seen { index: 4, value: &item }) };
-        let variables = json!({"who": {"name": "Ana"}, "n": 3});
+        let shown = Once::default();
+        let here = Here {
+            state: "Here",
+            entered_ms: facts.now_ms,
+            retries: 2,
+            item: Some(Seen { index: 4, value: &item, shown: &shown }),
+        };
+        let variables = json!({"who": {"name": "Ana"}, "n": 3, "names": ["a", "b"]});
         let variables = variables.as_object().expect("an object");
-        act(&Scope { data, world: &world, here, variables })
+        act(&Scope { data, world: &world, here, variables, outcome: None, stay: &ShownInState::default() })
     }
 
     fn context(keys: &[&str]) -> Option<Value> {

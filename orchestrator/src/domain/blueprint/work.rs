@@ -1,7 +1,7 @@
 //! What Task, Parallel and Map states have in common: they can fail, be retried and be caught.
 
 use super::{
-    model::{ResultPath, StateIndex, Then},
+    model::{Flow, StateIndex, Then},
     template::Template,
 };
 use crate::domain::retry::Backoff;
@@ -26,7 +26,7 @@ pub(super) struct Retrier {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Catcher {
     pub(super) errors: Vec<String>,
-    pub(super) result: ResultPath,
+    pub(super) flow: Flow,
     pub(super) assign: Option<Template>,
     pub(super) next: StateIndex,
 }

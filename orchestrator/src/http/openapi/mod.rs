@@ -24,11 +24,15 @@ tells what is left in the headers `RateLimit` and `RateLimit-Policy`, and in the
 `RateLimit-Reset`.";
 
 /// The families of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 9] = [
     ("jobs", "Create jobs and follow them."),
+    ("webhooks", "How clients are told of their jobs: what was sent, and with which secret it is signed."),
+    ("schedules", "Jobs that are created at the instants of a cron expression."),
+    ("blueprints", "What jobs can be created of."),
     ("files", "Files of a job, in S3."),
     ("datasets", "Named tables in S3, with a commit for each upload."),
     ("workers", "What workers call: register, heartbeat, ask for tasks, report, send results."),
+    ("overview", "What is going on: workers, skills, queues, totals."),
     ("service", "What needs no token."),
 ];
 

@@ -27,8 +27,8 @@ end
 apply_step(prefix, branch, record_key, step, b, now, fields)
 record(prefix, id, "advanced", "branch", branch, "entered", step.entered or "[]",
   "task", step.number and branch .. "." .. step.number or "")
-if step.approval and j[2] and j[2] ~= "" then
-  redis.call("ZADD", prefix .. "deliveries", now, id .. "|job.approval_wanted|" .. branch:sub(#id + 2) .. "." .. (ARGV[3] + 1))
+if step.approval then
+  announce(prefix, id, j[2], "approval_wanted", branch:sub(#id + 2) .. "." .. (ARGV[3] + 1), now)
 end
 if not step.ended then return {"ok", ""} end
 

@@ -29,8 +29,6 @@ end
 apply_step(prefix, id, job, step, j, now, fields)
 record(prefix, id, step.ended and step.state or "advanced", "entered", step.entered or "[]",
   "task", step.number and id .. "." .. step.number or "")
-if step.approval and j.webhook_url then
-  redis.call("ZADD", prefix .. "deliveries", now, id .. "|job.approval_wanted|" .. revision)
-end
+if step.approval then announce(prefix, id, j.webhook_url, "approval_wanted", revision, now) end
 if step.ended then finish_job(prefix, id, job, step.state, revision, ARGV[4], j, now) end
 return {"ok", step.ended and j.parent or ""}

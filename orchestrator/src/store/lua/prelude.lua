@@ -25,6 +25,12 @@ local function named(first)
   return fields
 end
 
+-- Lets a key live as long as another: for ever, or until the same instant.
+local function keep_as_long(key, other)
+  local ms = redis.call("PTTL", other)
+  if ms == -1 then redis.call("PERSIST", key) elseif ms > 0 then redis.call("PEXPIRE", key, ms) end
+end
+
 -- One line of a job's history.
 local function record(prefix, job, kind, ...)
   redis.call("XADD", prefix .. "events:" .. job, "MAXLEN", "~", 2000, "*", "event", kind, ...)
@@ -151,6 +157,13 @@ local function apply_step(prefix, branch, record_key, step, terms, now, fields)
   if step.due_ms then redis.call("ZADD", prefix .. "due", now + step.due_ms, branch) end
 end
 
+-- Has a job's webhook told of an event; `mark` tells it from earlier ones of its kind.
+local function announce(prefix, id, webhook_url, event, mark, now)
+  if webhook_url and webhook_url ~= "" then
+    redis.call("ZADD", prefix .. "deliveries", now, id .. "|job." .. event .. "|" .. mark)
+  end
+end
+
 -- What is left to do when a job has reached its end: `job` holds its fields client, unique, webhook_url, parent, deadline.
 local function finish_job(prefix, id, record_key, state, revision, retention_ms, job, now)
   if job.deadline and job.deadline ~= "" then redis.call("ZREM", prefix .. "deadlines", id) end
@@ -159,9 +172,7 @@ local function finish_job(prefix, id, record_key, state, revision, retention_ms,
   if job.unique and job.unique ~= "" and redis.call("GET", prefix .. "unique:" .. job.unique) == id then
     redis.call("DEL", prefix .. "unique:" .. job.unique)
   end
-  if job.webhook_url and job.webhook_url ~= "" then
-    redis.call("ZADD", prefix .. "deliveries", now, id .. "|job." .. state .. "|" .. revision)
-  end
+  announce(prefix, id, job.webhook_url, state, revision, now)
   if job.parent and job.parent ~= "" then redis.call("ZADD", prefix .. "due", now, job.parent) end
   redis.call("PEXPIRE", record_key, retention_ms)
   redis.call("PEXPIRE", prefix .. "events:" .. id, retention_ms)

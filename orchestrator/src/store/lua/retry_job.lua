@@ -11,6 +11,7 @@ if j.state ~= "quarantined" and j.state ~= "failed" then return {"not_failed", j
 local now = clock()
 redis.call("PERSIST", job)
 redis.call("PERSIST", prefix .. "events:" .. id)
+redis.call("PERSIST", prefix .. "webhooks:" .. id)
 redis.call("HDEL", job, "ended_at", "error", "result", "cancelling_at", "cancel", "deadline")
 redis.call("HSET", job, "state", "running", "revision", j.revision + 1, "start", "again", "task", "", "fan", "", "child", "",
   "wait_until", "")

@@ -36,6 +36,7 @@ if step.ended then field("ended_at", now) end
 apply_step(prefix, id, job, step, given, now, fields)
 record(prefix, id, "submitted", "actor", given.client, "entered", step.entered or "[]",
   "task", step.number and id .. "." .. step.number or "")
+if step.approval then announce(prefix, id, given.webhook_url, "approval_wanted", 1, now) end
 if step.ended then
   record(prefix, id, step.state)
   finish_job(prefix, id, job, step.state, 1, retention_ms, given, now)

@@ -13,9 +13,10 @@ use crate::domain::blueprint::{
     execution::{BranchStart, FanOrder, Item, Own},
     failure::{DATA_LIMIT_EXCEEDED, Failure},
     fan::{Batcher, MapState, Parallel, Processor, Tolerated},
+    jsonata::Once,
     model::State,
     scope::{Scope, Seen},
-    template::Expression,
+    template::Template,
 };
 
 impl Run<'_> {
@@ -42,12 +43,15 @@ impl Run<'_> {
         let input = self.effective(&state.flow, stay)?;
         let scope = self.scope(stay, &input);
         let found = match &map.items {
-            Some(expression) => expression.seek(&scope)?,
+            Some(template) => template.seek(&scope)?,
             None => Some(Cow::Borrowed(input.as_ref())),
         };
         let Some(Value::Array(items)) = found.as_deref() else {
-            let path = map.items.as_ref().map_or("$", Expression::shown);
-            return Err(Failure::runtime(format!("`{path}` of state `{}` must find an array of items", state.name)));
+            const WANTED: &str = "an array of items";
+            return Err(match &map.items {
+                Some(Template::Computed(expression)) => expression.misfit(WANTED, &scope),
+                _ => Failure::runtime(format!("the input of state `{}` must be {WANTED}", state.name)),
+            });
         };
         let branches = match &map.batcher {
             Some(batcher) => self.batches(map, batcher, items, &scope)?,
@@ -136,8 +140,9 @@ impl Run<'_> {
     fn input_of(&self, map: &MapState, index: usize, value: &Value, scope: &Scope<'_>) -> Result<Value, Failure> {
         match &map.selector {
             Some(template) => {
+                let shown = Once::default();
                 let mut scope = *scope;
-                scope.here.item = Some(Seen { index, value });
+                scope.here.item = Some(Seen { index, value, shown: &shown });
                 template.fill(&scope)
             }
             None => {

@@ -14,7 +14,7 @@ use super::{
     Blueprint,
     execution::{Awaits, BranchStart, Event, Execution, Next, Own, Step, WaitReason},
     failure::{Failure, NO_CHOICE_MATCHED},
-    model::{Choice, Fail, Flow, Kind, Machine, Pass, State, StateIndex, Then, Wait},
+    model::{Branch, Choice, Fail, Flow, Kind, Machine, Pass, Paths, State, Then, Wait},
     scope::{Facts, World},
     template::Template,
 };
@@ -57,7 +57,7 @@ fn enter(blueprint: &Blueprint, state: &str, data: Cow<'_, Value>, own: Own, fac
     match run.machine.index.get(state) {
         Some(index) => run.go(Move::Enter(*index, data, own)),
         None => {
-            let stay = Stay { state, entered_ms: facts.now_ms, retries: Vec::new(), data, own };
+            let stay = Stay::new(state, facts.now_ms, data, own);
             run.go(stay.unknown())
         }
     }
@@ -72,7 +72,7 @@ pub fn resume(blueprint: &Blueprint, mut execution: Execution, event: Event, fac
     let run = Run::new(blueprint, facts);
     let data = execution.data.take().map_or(Cow::Borrowed(facts.input), Cow::Owned);
     let Execution { state: name, entered_ms, retries, awaits, own, .. } = execution;
-    let stay = Stay { state: &name, entered_ms, retries, data, own };
+    let stay = Stay { retries, ..Stay::new(&name, entered_ms, data, own) };
     let Some(state) = run.machine.index.get(&name).map(|index| &run.machine.states[*index]) else {
         return run.go(stay.unknown());
     };
@@ -89,7 +89,7 @@ pub fn resume(blueprint: &Blueprint, mut execution: Execution, event: Event, fac
         }
         (_, Some(work), Awaits::Retry, Event::TimerFired) => run.order(state, work, stay),
         (Kind::Wait(wait), _, Awaits::Timer, Event::TimerFired) => {
-            run.leave(state, state.assign.as_ref(), stay, wait.then)
+            run.leave(&state.flow, state.assign.as_ref(), stay, wait.then)
         }
         (.., event) => {
             let what = match event {
@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
                 Move::Enter(index, data, own) => {
                     let state = &self.machine.states[index];
                     let entered_ms = self.world.facts.now_ms;
-                    let stay = Stay { state: &state.name, entered_ms, retries: Vec::new(), data, own };
+                    let stay = Stay::new(&state.name, entered_ms, data, own);
                     if entered.len() == MAX_ENTERED {
                         let cause = format!("the machine entered {MAX_ENTERED} states without ever waiting");
                         next = stay.failed(Failure::runtime(cause));
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
             Kind::Pass(pass) => self.pass(state, pass, stay),
             Kind::Choice(choice) => self.choose(state, choice, stay),
             Kind::Wait(wait) => self.wait(state, wait, stay),
-            Kind::Succeed => self.leave(state, None, stay, Then::End),
+            Kind::Succeed => self.leave(&state.flow, None, stay, Then::End),
             Kind::Fail(fail) => {
                 let failure = self.fail(fail, &stay).unwrap_or_else(|failure| failure);
                 stay.failed(failure)
@@ -152,9 +152,13 @@ impl<'a> Run<'a> {
     }
 
     fn pass<'s>(&'s self, state: &'s State, pass: &'s Pass, mut stay: Stay<'s>) -> Move<'s> {
-        let ended = self.passed(state, pass, &stay).and_then(|result| {
-            let assigned = self.assigned(state.assign.as_ref(), &stay, result.as_ref().unwrap_or(&stay.data))?;
-            self.output(&state.flow, &mut stay, result)?;
+        let Flow::JsonPath(paths) = &state.flow else {
+            return self.leave(&state.flow, state.assign.as_ref(), stay, pass.then);
+        };
+        let ended = self.passed(paths, pass, &stay).and_then(|result| {
+            let scope = self.scope(&stay, result.as_ref().unwrap_or(&stay.data));
+            let assigned = self.assigned(state.assign.as_ref(), &scope)?;
+            self.output(paths, &mut stay, result)?;
             Ok(assigned)
         });
         match ended {
@@ -164,43 +168,44 @@ impl<'a> Run<'a> {
     }
 
     /// The result of a Pass state; `None` stands for the data itself.
-    fn passed(&self, state: &State, pass: &Pass, stay: &Stay<'_>) -> Result<Option<Value>, Failure> {
-        match (&pass.literal, &pass.parameters) {
-            (Some(literal), _) => Ok(Some(literal.clone())),
-            (None, None) => self.select(&state.flow.input, stay, &stay.data),
-            (None, Some(template)) => {
-                let input = self.effective(&state.flow, stay)?;
-                template.fill(&self.scope(stay, &input)).map(Some)
-            }
+    fn passed(&self, paths: &Paths, pass: &Pass, stay: &Stay<'_>) -> Result<Option<Value>, Failure> {
+        if let Some(literal) = &pass.literal {
+            return Ok(Some(literal.clone()));
+        }
+        let selected = self.select(&paths.input, stay, &stay.data)?;
+        match &pass.parameters {
+            Some(template) => template.fill(&self.scope(stay, selected.as_ref().unwrap_or(&stay.data))).map(Some),
+            None => Ok(selected),
         }
     }
 
     fn choose<'s>(&'s self, state: &'s State, choice: &'s Choice, stay: Stay<'s>) -> Move<'s> {
         match self.chosen(state, choice, &stay) {
-            Ok((next, assign)) => self.leave(state, assign, stay, Then::Next(next)),
+            Ok(Some(branch)) => {
+                let flow = branch.flow.as_ref().unwrap_or(&state.flow);
+                self.leave(flow, branch.assign.as_ref(), stay, Then::Next(branch.next))
+            }
+            Ok(None) => match choice.default {
+                Some(next) => self.leave(&state.flow, state.assign.as_ref(), stay, Then::Next(next)),
+                None => {
+                    let cause = format!("no rule of state `{}` holds and it has no `Default`", state.name);
+                    stay.failed(Failure::new(NO_CHOICE_MATCHED, cause))
+                }
+            },
             Err(failure) => stay.failed(failure),
         }
     }
 
-    /// The state that follows, and what is assigned on the way to it.
-    fn chosen<'s>(
-        &self,
-        state: &'s State,
-        choice: &'s Choice,
-        stay: &Stay<'_>,
-    ) -> Result<(StateIndex, Option<&'s Template>), Failure> {
+    /// The first rule that holds, with what follows it.
+    fn chosen<'s>(&self, state: &State, choice: &'s Choice, stay: &Stay<'_>) -> Result<Option<&'s Branch>, Failure> {
         let input = self.effective(&state.flow, stay)?;
         let scope = self.scope(stay, &input);
         for branch in &choice.branches {
             if branch.rule.holds(&scope)? {
-                return Ok((branch.next, branch.assign.as_ref()));
+                return Ok(Some(branch));
             }
         }
-        let default = choice.default.ok_or_else(|| {
-            let cause = format!("no rule of state `{}` holds and it has no `Default`", state.name);
-            Failure::new(NO_CHOICE_MATCHED, cause)
-        })?;
-        Ok((default, state.assign.as_ref()))
+        Ok(None)
     }
 
     fn wait<'s>(&'s self, state: &'s State, wait: &'s Wait, stay: Stay<'s>) -> Move<'s> {
@@ -208,7 +213,7 @@ impl<'a> Run<'a> {
             .effective(&state.flow, &stay)
             .and_then(|input| numbers::pause_ms(&wait.until, &self.scope(&stay, &input)));
         match pause {
-            Ok(0) => self.leave(state, state.assign.as_ref(), stay, wait.then),
+            Ok(0) => self.leave(&state.flow, state.assign.as_ref(), stay, wait.then),
             Ok(for_ms) => stay.rest(Awaits::Timer, Next::Wait { for_ms, reason: WaitReason::Timer }),
             Err(failure) => stay.failed(failure),
         }
@@ -222,23 +227,12 @@ impl<'a> Run<'a> {
         Ok(Failure::new(error.as_deref().unwrap_or(UNNAMED), cause))
     }
 
-    /// Leaves a state that changes nothing but by `InputPath`, `OutputPath` and `assign`.
-    fn leave<'s>(&'s self, state: &'s State, assign: Option<&Template>, mut stay: Stay<'s>, then: Then) -> Move<'s> {
-        match self.left(&state.flow, assign, &mut stay) {
+    /// Leaves a state that has no result.
+    fn leave<'s>(&'s self, flow: &Flow, assign: Option<&Template>, mut stay: Stay<'s>, then: Then) -> Move<'s> {
+        match self.pass_on(flow, assign, &mut stay) {
             Ok(assigned) => self.follow(stay, assigned, then),
             Err(failure) => stay.failed(failure),
         }
-    }
-
-    fn left(&self, flow: &Flow, assign: Option<&Template>, stay: &mut Stay<'_>) -> Result<Map<String, Value>, Failure> {
-        if let Some(selected) = self.select(&flow.input, stay, &stay.data)? {
-            stay.data = Cow::Owned(selected);
-        }
-        let assigned = self.assigned(assign, stay, &stay.data)?;
-        if let Some(selected) = self.select(&flow.output, stay, &stay.data)? {
-            stay.data = Cow::Owned(selected);
-        }
-        Ok(assigned)
     }
 
     fn follow<'s>(&'s self, mut stay: Stay<'s>, assigned: Map<String, Value>, then: Then) -> Move<'s> {

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use crate::domain::blueprint::{
-    execution::{Awaits, Execution, Next, Own},
+    execution::{Awaits, Execution, Item, Next, Own},
     failure::Failure,
+    jsonata::ShownInState,
     model::StateIndex,
     scope::{Here, Seen},
 };
@@ -18,6 +19,8 @@ pub(super) struct Stay<'a> {
     pub(super) retries: Vec<u32>,
     pub(super) data: Cow<'a, Value>,
     pub(super) own: Own,
+    /// What expressions have seen of it.
+    pub(super) shown: ShownInState,
 }
 
 /// What a state has led to.
@@ -31,6 +34,11 @@ pub(super) enum Move<'a> {
 }
 
 impl<'a> Stay<'a> {
+    /// A stay that begins now.
+    pub(super) fn new(state: &'a str, entered_ms: i64, data: Cow<'a, Value>, own: Own) -> Self {
+        Self { state, entered_ms, retries: Vec::new(), data, own, shown: ShownInState::default() }
+    }
+
     pub(super) fn rest(self, awaits: Awaits, next: Next) -> Move<'a> {
         let data = match self.data {
             Cow::Borrowed(_) => None,
@@ -71,7 +79,11 @@ impl<'a> Stay<'a> {
             state: self.state,
             entered_ms: self.entered_ms,
             retries: self.retries.iter().sum(),
-            item: self.own.item.as_ref().map(Seen::from),
+            item: self.own.item.as_ref().map(|Item { index, value }| Seen {
+                index: *index,
+                value,
+                shown: &self.shown.item,
+            }),
         }
     }
 }

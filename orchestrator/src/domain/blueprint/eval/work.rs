@@ -4,14 +4,15 @@ use serde_json::{Value, json};
 
 use super::{
     Run,
+    flow::{ERROR_OUTPUT, RESULT},
     numbers::{MAX_SECONDS, whole},
     stay::{Move, Stay},
 };
 use crate::domain::{
     blueprint::{
         execution::{Awaits, Next, TaskOrder, WaitReason},
-        failure::{EXCEED_TOLERATED, Failure, means},
-        model::{Kind, State, Task, Then},
+        failure::{EXCEED_TOLERATED, Failure, QUERY_EVALUATION_ERROR, RUNTIME},
+        model::{Flow, Kind, State, Task, Then},
         resource::Resource,
         work::Work,
     },
@@ -45,11 +46,20 @@ impl Run<'_> {
         let seconds = |limit: &_| whole(limit, 1..=MAX_SECONDS, &scope);
         let timeout_seconds = task.timeout.as_ref().map(seconds).transpose()?;
         let heartbeat_seconds = task.heartbeat.as_ref().map(seconds).transpose()?;
+        if let (Some(timeout), Some(heartbeat)) = (timeout_seconds, heartbeat_seconds)
+            && heartbeat >= timeout
+        {
+            let error = match state.flow {
+                Flow::JsonPath(_) => RUNTIME,
+                Flow::Jsonata(_) => QUERY_EVALUATION_ERROR,
+            };
+            let cause = format!("the heartbeat of {heartbeat} seconds is not shorter than the timeout of {timeout}");
+            return Err(Failure::new(error, cause));
+        }
         let params = task.parameters.as_ref().map(|template| template.fill(&scope)).transpose()?;
         let params = params.unwrap_or_else(|| input.into_owned());
         if !params.is_object() {
-            let cause =
-                "the parameters of a task must be an object: give it Parameters, or an InputPath that leads to one";
+            let cause = "what a task gets must be an object: give it Parameters (in JSONata, Arguments) that are one";
             return Err(Failure::runtime(cause));
         }
         Ok(TaskOrder {
@@ -70,14 +80,7 @@ impl Run<'_> {
         mut stay: Stay<'s>,
         output: Value,
     ) -> Move<'s> {
-        let ended = self.assigned(state.assign.as_ref(), &stay, &output).and_then(|assigned| {
-            let result = match &state.flow.selector {
-                Some(template) => template.fill(&self.scope(&stay, &output))?,
-                None => output,
-            };
-            self.output(&state.flow, &mut stay, Some(result))?;
-            Ok(assigned)
-        });
+        let ended = self.settle(&state.flow, state.assign.as_ref(), &mut stay, (RESULT, output));
         match ended {
             Ok(assigned) => self.follow(stay, assigned, work.then),
             Err(failure) => self.failed(state, work, stay, failure),
@@ -113,7 +116,7 @@ impl Run<'_> {
         failure: Failure,
     ) -> Move<'s> {
         let random = self.world.facts.random;
-        if let Some(index) = work.retry.iter().position(|retrier| means(&retrier.errors, &failure.error)) {
+        if let Some(index) = work.retry.iter().position(|retrier| failure.is_meant_by(&retrier.errors)) {
             let retrier = &work.retry[index];
             stay.retries.resize(work.retry.len(), 0);
             let done = stay.retries[index];
@@ -123,12 +126,9 @@ impl Run<'_> {
                 return stay.rest(Awaits::Retry, Next::Wait { for_ms, reason: WaitReason::Retry });
             }
         }
-        if let Some(catcher) = work.catch.iter().find(|catcher| means(&catcher.errors, &failure.error)) {
+        if let Some(catcher) = work.catch.iter().find(|catcher| failure.is_meant_by(&catcher.errors)) {
             let error = json!({ "Error": failure.error, "Cause": failure.cause });
-            let caught = self.assigned(catcher.assign.as_ref(), &stay, &error).and_then(|assigned| {
-                self.combine(&catcher.result, &mut stay.data, Some(error))?;
-                Ok(assigned)
-            });
+            let caught = self.settle(&catcher.flow, catcher.assign.as_ref(), &mut stay, (ERROR_OUTPUT, error));
             return match caught {
                 Ok(assigned) => self.follow(stay, assigned, Then::Next(catcher.next)),
                 Err(failure) => stay.failed(failure),

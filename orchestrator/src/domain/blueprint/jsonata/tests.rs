@@ -5,13 +5,9 @@ use serde_json::{Value, json};
 use super::Jsonata;
 use crate::domain::blueprint::{failure::Failure, scope::tests::with_scope};
 
-fn evaluate(text: &str, input: Value) -> Result<Value, Failure> {
+fn evaluate(text: &str, input: &Value) -> Result<Value, Failure> {
     let expression = Jsonata::parse(text).unwrap_or_else(|reason| panic!("{text}: {reason}"));
-    let variables = [("n", json!(3)), ("names", json!(["a", "b"]))];
-    let states = json!({"input": input});
-    with_scope(&Value::Null, |scope| {
-        expression.evaluate(states, variables.iter().map(|(name, value)| (*name, value)), scope.world)
-    })
+    with_scope(input, |scope| expression.evaluate(scope))
 }
 
 #[test]
@@ -29,7 +25,7 @@ fn expressions_see_the_states_and_the_variables() {
         ("1e3", json!(1000)),
         ("0.1 + 0.2", json!(0.1 + 0.2)),
     ] {
-        assert_eq!(evaluate(text, order.clone()), Ok(meant), "{text}");
+        assert_eq!(evaluate(text, &order), Ok(meant), "{text}");
     }
 }
 
@@ -48,17 +44,17 @@ fn the_states_language_adds_six_functions() {
         ("$random() = $random()", json!(false)),
         ("$sort($shuffle([1..9])) = [1..9]", json!(true)),
     ] {
-        assert_eq!(evaluate(text, json!({})), Ok(meant), "{text}");
+        assert_eq!(evaluate(text, &json!({})), Ok(meant), "{text}");
     }
 }
 
 #[test]
 fn time_and_chance_are_the_steps_own() {
-    assert_eq!(evaluate("$now()", json!({})), Ok(json!("2026-01-02T03:04:05.678Z")));
-    assert_eq!(evaluate("$now('[Y0001]/[M01]', '+0200')", json!({})), Ok(json!("2026/01")));
-    assert_eq!(evaluate("$millis()", json!({})), Ok(json!(1_767_323_045_678_i64)));
+    assert_eq!(evaluate("$now()", &json!({})), Ok(json!("2026-01-02T03:04:05.678Z")));
+    assert_eq!(evaluate("$now('[Y0001]/[M01]', '+0200')", &json!({})), Ok(json!("2026/01")));
+    assert_eq!(evaluate("$millis()", &json!({})), Ok(json!(1_767_323_045_678_i64)));
     for text in ["$random()", "$uuid()", "$shuffle([1..20])", "[$random(), $uuid()]"] {
-        assert_eq!(evaluate(text, json!({})), evaluate(text, json!({})), "{text}");
+        assert_eq!(evaluate(text, &json!({})), evaluate(text, &json!({})), "{text}");
     }
 }
 
@@ -85,7 +81,7 @@ fn what_goes_wrong_names_the_expression_and_the_reason() {
         ("$hash('a', 'MD4')", "$hash: `MD4`"),
         ("$parse('{')", "$parse: the text is no JSON"),
     ] {
-        let failure = evaluate(text, json!({})).expect_err(text);
+        let failure = evaluate(text, &json!({})).expect_err(text);
         assert_eq!(failure.error, "States.QueryEvaluationError", "{text}");
         assert!(failure.cause.contains(reason) && failure.cause.contains(text), "{}", failure.cause);
     }
@@ -105,7 +101,7 @@ fn no_expression_overruns_its_time_its_stack_or_its_memory() {
         ("'x' ~> $pad(1e12)", "at most"),
         ("$formatInteger(1e13, 'I')", "Roman"),
     ] {
-        let failure = evaluate(text, json!({})).expect_err(text);
+        let failure = evaluate(text, &json!({})).expect_err(text);
         assert!(failure.cause.contains(reason), "{text}: {}", failure.cause);
     }
 }
@@ -115,7 +111,7 @@ fn a_result_that_could_not_be_kept_is_refused() {
     let doubled = "($f := function($n) { $n = 0 ? 1 : ($a := $f($n - 1); {'l': $a, 'r': $a}) }; $f(60))";
     let deep = "$reduce([1..200], function($inner, $n) { {'a': $inner} }, 1)";
     for text in [doubled, deep] {
-        let failure = evaluate(text, json!({})).expect_err(text);
+        let failure = evaluate(text, &json!({})).expect_err(text);
         assert_eq!(failure.error, "States.DataLimitExceeded", "{text}");
     }
 }

@@ -3,15 +3,17 @@
 use serde_json::Value;
 
 use super::{
-    fields::{Fields, shown},
+    fields::Fields,
     machine::Level,
-    state::{place, template, whole},
+    values::{Sees, arguments, items, percentage, template, whole},
     work,
 };
 use crate::domain::blueprint::{
     fan::{Batcher, MapState, Parallel, Processor, Tolerated},
     fault::join_index,
-    model::{Given, Kind},
+    jsonata,
+    model::Kind,
+    template::{Language, Template},
 };
 
 const INLINE_ONLY: &str = "belongs to the mode DISTRIBUTED, which is not offered: every Map runs INLINE";
@@ -20,7 +22,7 @@ const INLINE_ONLY: &str = "belongs to the mode DISTRIBUTED, which is not offered
 const MAX_BATCH_BYTES: u32 = 262_144;
 
 pub(super) fn parallel(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
-    let parameters = template(fields, "Parameters");
+    let parameters = arguments(fields);
     if !fields.has("Branches") {
         fields.missing("Branches", "is missing: write at least one machine, with `StartAt` and `States`");
     }
@@ -40,19 +42,29 @@ pub(super) fn parallel(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Op
 
 pub(super) fn map(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option<Kind> {
     fields.refuse(&["ItemReader", "ResultWriter", "Label"], INLINE_ONLY);
-    let items = place(fields, "ItemsPath");
-    fields.only_one_of(&["ItemSelector", "Parameters"]);
-    let selector = template(fields, "ItemSelector").or_else(|| template(fields, "Parameters"));
+    let items = items(fields);
+    let selector = selector(fields);
     let processor = item_processor(fields, level);
     let batcher = batcher(fields);
     let max_concurrency = whole(fields, "MaxConcurrency", "MaxConcurrencyPath", 0..=u32::MAX);
     let tolerated = Tolerated {
         count: whole(fields, "ToleratedFailureCount", "ToleratedFailureCountPath", 0..=u32::MAX),
-        percentage: percentage(fields),
+        percentage: percentage(fields, "ToleratedFailurePercentage", "ToleratedFailurePercentagePath"),
     };
     let work = work::read(fields, level)?;
     let processor = processor?;
     Some(Kind::Map(Box::new(MapState { items, selector, processor, batcher, max_concurrency, tolerated, work })))
+}
+
+/// Reads `ItemSelector`, or `Parameters` as JSONPath called it before.
+fn selector(fields: &mut Fields<'_, '_>) -> Option<Template> {
+    if fields.language() == Language::JsonPath {
+        fields.only_one_of(&["ItemSelector", "Parameters"]);
+        if !fields.has("ItemSelector") {
+            return template(fields, "Parameters", Sees::Nothing);
+        }
+    }
+    template(fields, "ItemSelector", Sees::Nothing)
 }
 
 /// Reads `ItemProcessor`, or `Iterator` as it was called before.
@@ -90,7 +102,7 @@ fn processor(fields: &mut Fields<'_, '_>, value: &Value, level: &mut Level<'_>) 
 /// Whether a text in `value` may read the context object. One that only looks like it costs a copy of the item.
 fn mentions_context(value: &Value) -> bool {
     match value {
-        Value::String(text) => text.contains("$$"),
+        Value::String(text) => text.contains("$$") || jsonata::mentions_context(text),
         Value::Array(items) => items.iter().any(mentions_context),
         Value::Object(fields) => fields.values().any(mentions_context),
         _ => false,
@@ -99,8 +111,9 @@ fn mentions_context(value: &Value) -> bool {
 
 fn batcher(fields: &mut Fields<'_, '_>) -> Option<Batcher> {
     let value = fields.value("ItemBatcher")?;
-    let mut inner = Fields::of(value, fields.at("ItemBatcher"), fields.faults)?;
-    let input = template(&mut inner, "BatchInput");
+    let path = fields.at("ItemBatcher");
+    let mut inner = fields.within(value, path)?;
+    let input = template(&mut inner, "BatchInput", Sees::Nothing);
     let max_items = whole(&mut inner, "MaxItemsPerBatch", "MaxItemsPerBatchPath", 1..=u32::MAX);
     let max_bytes = whole(&mut inner, "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath", 1..=MAX_BATCH_BYTES);
     let limits = ["MaxItemsPerBatch", "MaxItemsPerBatchPath", "MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"];
@@ -109,15 +122,4 @@ fn batcher(fields: &mut Fields<'_, '_>) -> Option<Batcher> {
     }
     inner.close();
     Some(Batcher { input, max_items, max_bytes })
-}
-
-fn percentage(fields: &mut Fields<'_, '_>) -> Option<Given<f64>> {
-    const NAMES: [&str; 2] = ["ToleratedFailurePercentage", "ToleratedFailurePercentagePath"];
-    fields.only_one_of(&NAMES);
-    let Some(value) = fields.value(NAMES[0]) else { return place(fields, NAMES[1]).map(Given::Computed) };
-    let share = value.as_f64().filter(|share| (0.0..=100.0).contains(share));
-    if share.is_none() {
-        fields.fault_at(NAMES[0], format!("must be a number from 0 to 100, not {}", shown(value)));
-    }
-    share.map(Given::Fixed)
 }

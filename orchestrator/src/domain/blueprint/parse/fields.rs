@@ -8,7 +8,7 @@ use crate::domain::blueprint::{
     fault::{Faults, join_key},
     path::Path,
     suggest::did_you_mean,
-    template::Expression,
+    template::{Expression, Language},
 };
 
 /// An object of the file while it is being read.
@@ -16,20 +16,52 @@ pub(super) struct Fields<'v, 'f> {
     object: &'v Map<String, Value>,
     path: String,
     asked: Vec<&'static str>,
+    /// What its values are computed with, where any are.
+    language: Option<Language>,
     pub(super) faults: &'f mut Faults,
 }
+
+/// Fields that only states of one language have.
+const OF_JSONATA: [&str; 4] = ["Arguments", "Output", "Items", "Condition"];
+const OF_JSONPATH: [&str; 9] = [
+    "InputPath",
+    "OutputPath",
+    "ResultPath",
+    "ResultSelector",
+    "Parameters",
+    "Result",
+    "ItemsPath",
+    "Variable",
+    "IsPresent",
+];
 
 impl<'v, 'f> Fields<'v, 'f> {
     /// Begins to read `value`, or finds fault with it when it is no object.
     pub(super) fn of(value: &'v Value, path: impl Into<String>, faults: &'f mut Faults) -> Option<Self> {
         let path = path.into();
         match value {
-            Value::Object(object) => Some(Self { object, path, asked: Vec::new(), faults }),
+            Value::Object(object) => Some(Self { object, path, asked: Vec::new(), language: None, faults }),
             other => {
                 faults.add(path, format!("must be an object, not {}", kind(other)));
                 None
             }
         }
+    }
+
+    /// Begins to read `value`, which lies within this object and is computed with the same language.
+    pub(super) fn within(&mut self, value: &'v Value, path: impl Into<String>) -> Option<Fields<'v, '_>> {
+        let language = self.language;
+        Fields::of(value, path, self.faults).map(|fields| Fields { language, ..fields })
+    }
+
+    /// What its values are computed with.
+    pub(super) fn language(&self) -> Language {
+        self.language.unwrap_or(Language::JsonPath)
+    }
+
+    /// Says what its values are computed with.
+    pub(super) fn set_language(&mut self, language: Language) {
+        self.language = Some(language);
     }
 
     /// The path of a field of this object.
@@ -79,7 +111,7 @@ impl<'v, 'f> Fields<'v, 'f> {
         read(text).map_err(|reason| self.fault_at(name, reason)).ok()
     }
 
-    /// The field's path or call; the variables in it are noted.
+    /// The field's path, call or expression; the variables in it are noted.
     pub(super) fn expression(
         &mut self,
         name: &'static str,
@@ -151,11 +183,26 @@ impl<'v, 'f> Fields<'v, 'f> {
     pub(super) fn close(self) {
         for name in self.object.keys() {
             if !self.asked.iter().any(|asked| asked == name) {
-                let hint = did_you_mean(name, self.asked.iter().copied());
+                let hint = match self.language {
+                    Some(Language::Jsonata)
+                        if OF_JSONPATH.contains(&name.as_str()) || is_indirect(name, &self.asked) =>
+                    {
+                        " here: it belongs to JSONPath, and this state's language is JSONata".to_owned()
+                    }
+                    Some(Language::JsonPath) if OF_JSONATA.contains(&name.as_str()) => {
+                        " here: it belongs to JSONata, which is chosen with `QueryLanguage: JSONata`".to_owned()
+                    }
+                    _ => did_you_mean(name, self.asked.iter().copied()),
+                };
                 self.faults.add(join_key(&self.path, name), format!("unknown field{hint}"));
             }
         }
     }
+}
+
+/// Whether the name is that of a known field with `Path` behind it: JSONPath's way to compute it.
+fn is_indirect(name: &str, known: &[&str]) -> bool {
+    name.strip_suffix("Path").is_some_and(|direct| known.contains(&direct))
 }
 
 /// What kind of value this is, in words.

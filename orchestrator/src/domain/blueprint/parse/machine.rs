@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{fields::Fields, reach, state, variables::Scopes};
+use super::{fields::Fields, flow, reach, state, variables::Scopes};
 use crate::domain::blueprint::{
     eval::MAX_SECONDS,
     fault::{Faults, join_key},
     model::{Machine, State, StateIndex},
     suggest::did_you_mean,
+    template::Language,
 };
 
 /// Characters in a state's name, as the language has it.
@@ -19,8 +20,9 @@ const MAX_NAME: usize = 80;
 const MAX_NESTING: usize = 16;
 
 /// The states of the whole machine, those of its branches among them, as they are read.
-#[derive(Default)]
 pub(super) struct Book {
+    /// What a state speaks that does not say.
+    language: Language,
     states: Vec<Option<State>>,
     index: HashMap<String, StateIndex>,
     paths: Vec<String>,
@@ -28,6 +30,10 @@ pub(super) struct Book {
 }
 
 impl Book {
+    fn new(language: Language) -> Self {
+        Self { language, states: Vec::new(), index: HashMap::new(), paths: Vec::new(), variables: Scopes::default() }
+    }
+
     /// Makes room for states that are about to be read, so that each can be named before it is known.
     fn reserve(&mut self, name: &str, path: String, faults: &mut Faults) -> StateIndex {
         let index = self.states.len();
@@ -50,6 +56,11 @@ pub(super) struct Level<'l> {
 }
 
 impl Level<'_> {
+    /// What a state speaks that does not say.
+    pub(super) const fn language(&self) -> Language {
+        self.book.language
+    }
+
     /// The state that a field names.
     pub(super) fn target(&self, fields: &mut Fields<'_, '_>, name: &'static str) -> Option<StateIndex> {
         let target = fields.text(name)?;
@@ -83,9 +94,9 @@ pub(super) fn read(value: &Value, path: &str, faults: &mut Faults) -> Option<Mac
         "1.0" => Ok(()),
         other => Err(format!("must be `1.0`, the only version of the language, not `{other}`")),
     });
-    state::query_language(&mut fields);
+    let language = flow::language(&mut fields).unwrap_or(Language::JsonPath);
     let timeout_seconds = fields.integer("TimeoutSeconds", 1..=MAX_SECONDS);
-    let mut book = Book::default();
+    let mut book = Book::new(language);
     let start = states(&mut fields, &mut book, 0);
     book.variables.check(fields.faults);
     fields.close();

@@ -2,11 +2,13 @@
 
 mod fan;
 mod fields;
+mod flow;
 mod machine;
 mod reach;
 mod rule;
 mod state;
 mod task;
+mod values;
 mod variables;
 mod work;
 

@@ -5,14 +5,15 @@ use serde_json::Value;
 use super::{
     fields::{Fields, kind},
     machine::Level,
-    state::assign,
+    values::{Sees, assign, given, template},
 };
 use crate::domain::blueprint::{
     choice::{Kind, Operand, Pattern, Relation, Rule, Test, What},
-    fault::{Faults, join_index},
-    model::Branch,
+    fault::join_index,
+    model::{Branch, Flow},
     path::Path,
     scope::instant,
+    template::{Expression, Language},
 };
 
 /// Name, name with a path, what is compared and how.
@@ -44,20 +45,45 @@ const CHECKS: [(&str, What); 6] = [
     ("IsTimestamp", What::Timestamp),
 ];
 
-/// Reads the rules and where each leads; those with a fault are left out.
-pub(super) fn branches(items: &[Value], path: &str, level: &Level<'_>, faults: &mut Faults) -> Vec<Branch> {
+/// Reads the rules of a Choice and where each leads; those with a fault are left out.
+pub(super) fn branches<'v>(fields: &mut Fields<'v, '_>, items: &'v [Value], level: &Level<'_>) -> Vec<Branch> {
+    let path = fields.at("Choices");
     let mut branches = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let Some(mut fields) = Fields::of(item, join_index(path, index), faults) else { continue };
+        let Some(mut fields) = fields.within(item, join_index(&path, index)) else { continue };
         if !fields.has("Next") {
             fields.missing("Next", "is missing: name the state that follows when the rule holds");
         }
         let next = level.target(&mut fields, "Next");
-        let assign = assign(&mut fields);
-        let rule = read(fields);
-        branches.extend(rule.zip(next).map(|(rule, next)| Branch { rule, assign, next }));
+        let assign = assign(&mut fields, Sees::Nothing);
+        let (rule, flow) = match fields.language() {
+            Language::JsonPath => (read(fields), None),
+            Language::Jsonata => {
+                let flow = Flow::Jsonata(template(&mut fields, "Output", Sees::Nothing));
+                (condition(fields), Some(flow))
+            }
+        };
+        branches.extend(rule.zip(next).map(|(rule, next)| Branch { rule, assign, flow, next }));
     }
     branches
+}
+
+fn condition(mut fields: Fields<'_, '_>) -> Option<Rule> {
+    fields.text("Comment");
+    if !fields.has("Condition") {
+        fields.missing("Condition", "is missing: write an expression that gives true or false");
+    }
+    let fixed = |fields: &mut Fields<'_, '_>| match fields.value("Condition")? {
+        Value::Bool(holds) => Some(*holds),
+        other => {
+            fields.fault_at("Condition", format!("must be true, false or an expression, not {}", kind(other)));
+            None
+        }
+    };
+    // A path would stand in a field of its own, and there is none: conditions are JSONata's.
+    let condition = given(&mut fields, "Condition", "Condition", fixed, Expression::jsonata);
+    fields.close();
+    condition.map(Rule::Condition)
 }
 
 fn read(mut fields: Fields<'_, '_>) -> Option<Rule> {
@@ -67,7 +93,8 @@ fn read(mut fields: Fields<'_, '_>) -> Option<Rule> {
         Some("And") => several(&mut fields, "And").map(Rule::And),
         Some("Or") => several(&mut fields, "Or").map(Rule::Or),
         Some("Not") => {
-            let inner = fields.value("Not").map(|value| nested(value, fields.at("Not"), fields.faults));
+            let path = fields.at("Not");
+            let inner = fields.value("Not").map(|value| nested(fields.within(value, path)));
             inner.flatten().map(|rule| Rule::Not(Box::new(rule)))
         }
         Some(_) => {
@@ -92,13 +119,13 @@ fn several(fields: &mut Fields<'_, '_>, name: &'static str) -> Option<Vec<Rule>>
     let rules: Vec<Rule> = items
         .iter()
         .enumerate()
-        .filter_map(|(index, item)| nested(item, join_index(&path, index), fields.faults))
+        .filter_map(|(index, item)| nested(fields.within(item, join_index(&path, index))))
         .collect();
     (rules.len() == items.len()).then_some(rules)
 }
 
-fn nested(value: &Value, path: String, faults: &mut Faults) -> Option<Rule> {
-    let mut fields = Fields::of(value, path, faults)?;
+fn nested(fields: Option<Fields<'_, '_>>) -> Option<Rule> {
+    let mut fields = fields?;
     fields.refuse(&["Next", "Assign"], "stands only in the outermost rule");
     read(fields)
 }

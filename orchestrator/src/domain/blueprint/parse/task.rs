@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     fields::{Fields, kind, shown},
     machine::Level,
-    state::{template, whole},
+    values::{arguments, whole},
     work,
 };
 use crate::domain::{
@@ -15,6 +15,7 @@ use crate::domain::{
         model::{Given, Kind, Task},
         resource::{Amount, Requirements, Resource},
         suggest::did_you_mean,
+        template::Template,
     },
     ranking::Placement,
 };
@@ -28,7 +29,12 @@ pub(super) fn read(fields: &mut Fields<'_, '_>, level: &mut Level<'_>) -> Option
     if !requirements.is_empty() && !matches!(resource, None | Some(Resource::Skill(_))) {
         fields.fault_at("Requirements", "are asked of workers: only a `skill:` has them");
     }
-    let parameters = template(fields, "Parameters");
+    let parameters = arguments(fields);
+    if let Some(Template::Literal(value)) = &parameters
+        && !value.is_object()
+    {
+        fields.fault_at("Arguments", format!("must be an object, which is what a task gets, not {}", kind(value)));
+    }
     let timeout = whole(fields, "TimeoutSeconds", "TimeoutSecondsPath", 1..=MAX_SECONDS);
     let heartbeat = whole(fields, "HeartbeatSeconds", "HeartbeatSecondsPath", 1..=MAX_SECONDS);
     if let (Some(Given::Fixed(timeout)), Some(Given::Fixed(heartbeat))) = (&timeout, &heartbeat)

@@ -4,8 +4,10 @@ use serde_json::Value;
 
 use super::{
     fields::{Fields, kind, shown},
+    flow,
     machine::Level,
-    state::{assign, result_path, then},
+    state::then,
+    values::{Sees, assign},
 };
 use crate::domain::{
     blueprint::{
@@ -44,7 +46,7 @@ fn rules<T>(
     };
     let mut rules = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let Some(mut item) = Fields::of(item, join_index(&path, index), fields.faults) else { continue };
+        let Some(mut item) = fields.within(item, join_index(&path, index)) else { continue };
         item.text("Comment");
         rules.extend(read(&mut item));
         item.close();
@@ -85,13 +87,13 @@ fn retrier(fields: &mut Fields<'_, '_>) -> Option<Retrier> {
 
 fn catcher(fields: &mut Fields<'_, '_>, level: &Level<'_>) -> Option<Catcher> {
     let errors = errors(fields);
-    let result = result_path(fields);
-    let assign = assign(fields);
+    let flow = flow::caught(fields);
+    let assign = assign(fields, Sees::Error);
     if !fields.has("Next") {
         fields.missing("Next", "is missing: name the state that goes on after the error");
     }
     let next = level.target(fields, "Next");
-    Some(Catcher { errors: errors?, result, assign, next: next? })
+    Some(Catcher { errors: errors?, flow, assign, next: next? })
 }
 
 fn errors(fields: &mut Fields<'_, '_>) -> Option<Vec<String>> {
