@@ -16,6 +16,7 @@ mod idempotency;
 mod jobs;
 mod leases;
 mod limits;
+mod logs;
 mod metrics;
 mod outages;
 mod overview;

@@ -40,7 +40,10 @@ async fn each<T: Display + Copy, F: Future<Output = Result<()>>>(
     stream::iter(entries)
         .for_each_concurrent(WIDTH, |entry| async move {
             if let Err(error) = act(entry).await {
-                warn!(%entry, %error, "a duty is left to a later look");
+                // Whatever it is, its id begins with that of its job.
+                let name = entry.to_string();
+                let job = name.split('.').next();
+                warn!(job, entry = name, %error, "a duty is left to a later look");
             }
         })
         .await;

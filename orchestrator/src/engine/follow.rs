@@ -41,6 +41,17 @@ pub(super) enum Follow {
     Drop(FanId),
 }
 
+impl Follow {
+    /// The job that it is about.
+    const fn job(self) -> JobId {
+        match self {
+            Self::Look(branch) | Self::Submit(branch, _) => branch.job,
+            Self::Open(fan) | Self::Drop(fan) => fan.job,
+            Self::Cancel(job) => job,
+        }
+    }
+}
+
 /// What was found when a branch was looked at.
 enum Found {
     /// It moves; then this is to be done, if anything.
@@ -64,7 +75,7 @@ impl Engine {
         while let Some(next) = left.pop_front() {
             match self.follow_one(next).await {
                 Ok(more) => left.extend(more),
-                Err(error) => warn!(?next, %error, "left to a later look"),
+                Err(error) => warn!(job = %next.job(), ?next, %error, "left to a later look"),
             }
         }
     }

@@ -188,7 +188,7 @@ pub(super) async fn next_tasks(
         match task_of(&app, &polling, claimed) {
             Ok(task) => tasks.push(task),
             // The others of the batch must not suffer for it; its lease ends by itself.
-            Err(error) => error!(task = %id, %error, "a task cannot be handed out"),
+            Err(error) => error!(job = %id.job(), task = %id, %error, "a task cannot be handed out"),
         }
     }
     Ok(match (max, tasks.len()) {
