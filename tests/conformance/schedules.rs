@@ -26,7 +26,11 @@ fn firing(instant: i64) -> Firing {
 /// Keeps a schedule whose next instant was a second ago, and gives that instant.
 async fn due_schedule(bench: &Bench) -> i64 {
     let due = bench.store.clock().await.expect("Redis answers") - 1000;
-    let put = bench.store.put_schedule(&id(), "c", 0, &spec("first"), NextInstant::Set(Some(due))).await.expect("Redis answers");
+    let put = bench
+        .store
+        .put_schedule(&id(), "c", 0, &spec("first"), NextInstant::Set(Some(due)))
+        .await
+        .expect("Redis answers");
     assert_eq!(put, SchedulePut::Written);
     due
 }
