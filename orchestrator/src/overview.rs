@@ -9,7 +9,7 @@ use relevo_shared::{
     JobId, SkillName,
     blueprint::BlueprintView,
     overview::{
-        Dashboard, JobTotals, QueueLength, RedisHealth, ReplicaHealth, SkillView, TaskTotals, WorkerTotals, WorkerView,
+        Dashboard, JobTotals, QueueLength, ReplicaHealth, SkillView, StoreHealth, TaskTotals, WorkerTotals, WorkerView,
     },
     worker::Skill,
 };
@@ -222,7 +222,7 @@ pub async fn dashboard(store: &Store, catalogue: &Catalogue, replica: ReplicaHea
         queues: lengths.into_iter().map(|(queue, queued)| QueueLength { queue, queued }).collect(),
         blueprints: catalogue.offered().len() as u64,
         replica,
-        redis: RedisHealth {
+        store: StoreHealth {
             version: redis.version,
             used_memory_bytes: redis.used_memory,
             latency_ms: redis.latency.as_secs_f64() * 1000.0,

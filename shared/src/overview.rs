@@ -75,7 +75,7 @@ pub struct Dashboard {
     /// The replica that answered.
     pub replica: ReplicaHealth,
     /// Redis.
-    pub redis: RedisHealth,
+    pub store: StoreHealth,
 }
 
 /// How many jobs there are.
@@ -127,7 +127,7 @@ pub struct ReplicaHealth {
 
 /// How Redis is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct RedisHealth {
+pub struct StoreHealth {
     /// Its release.
     pub version: String,
     /// Memory that its data take.

@@ -3,7 +3,6 @@
 use std::{fs, time::Duration};
 
 use rig::{Durability, Redis, Relevo, SOON, until};
-use serde_json::json;
 
 /// Numbers of polls that wait at once.
 const SIZES: [usize; 3] = [0, 1_000, 5_000];

@@ -47,7 +47,7 @@ impl Socket {
 
     /// The next message, as JSON.
     #[must_use]
-    pub fn next(&mut self) -> Value {
+    pub fn receive(&mut self) -> Value {
         loop {
             match self.0.read() {
                 Ok(Message::Text(text)) => return serde_json::from_str(text.as_str()).expect("a message is JSON"),

@@ -80,7 +80,7 @@ fn skills_and_figures_tell_of_workers_queues_and_leases() {
     let blueprints = get(&relevo, "/api/v1/blueprints")["blueprints"].as_array().map(Vec::len);
     assert_eq!(figures["blueprints"].as_u64(), blueprints.map(|count| count as u64));
     assert!(
-        figures["redis"]["used_memory_bytes"].as_u64() > Some(0) && figures["redis"]["latency_ms"].as_f64() > Some(0.0)
+        figures["store"]["used_memory_bytes"].as_u64() > Some(0) && figures["store"]["latency_ms"].as_f64() > Some(0.0)
     );
     assert_eq!(figures["jobs"], json!({ "open": 3, "ended": {} }));
 

@@ -37,7 +37,7 @@ fn a_command_reaches_the_worker_whose_socket_it_is() {
     tell_soon(&relevo, "other", Command::Drain);
 
     let told = json!({ "command": "cancel_task", "task_id": task_id, "job_id": job_id });
-    assert_eq!((one.next(), other.next()), (told, json!({ "command": "drain" })));
+    assert_eq!((one.receive(), other.receive()), (told, json!({ "command": "drain" })));
     assert!(!tell(&relevo, "nobody", Command::Drain), "nobody is told without a WebSocket");
     one.close();
     until("the closed WebSocket to be forgotten", SOON, || (!tell(&relevo, "one", Command::Drain)).then_some(()));
@@ -49,7 +49,7 @@ fn a_worker_that_connects_again_replaces_its_older_socket() {
     let (here, there) = (Relevo::serve(&redis, &[]), Relevo::serve(&redis, &[]));
     let mut first = socket(&here, "/_worker/ws/w");
     tell_soon(&here, "w", Command::Drain);
-    assert_eq!(first.next(), json!({ "command": "drain" }));
+    assert_eq!(first.receive(), json!({ "command": "drain" }));
 
     let mut second = socket(&here, "/_worker/ws/w");
     assert_eq!(first.closed(), 1008);
@@ -57,7 +57,7 @@ fn a_worker_that_connects_again_replaces_its_older_socket() {
     assert_eq!(second.closed(), 1008);
 
     tell_soon(&here, "w", Command::Drain);
-    assert_eq!(third.next(), json!({ "command": "drain" }));
+    assert_eq!(third.receive(), json!({ "command": "drain" }));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_server_that_stops_says_so_on_its_sockets() {
     let mut relevo = Relevo::serve(&redis, &[]);
     let mut socket = socket(&relevo, "/_worker/ws/w");
     tell_soon(&relevo, "w", Command::Drain);
-    assert_eq!(socket.next(), json!({ "command": "drain" }));
+    assert_eq!(socket.receive(), json!({ "command": "drain" }));
 
     relevo.process().sigterm();
 
@@ -91,7 +91,7 @@ fn progress_may_come_over_a_socket_in_both_of_its_forms() {
     );
     seen(0.25);
     tell_soon(&relevo, "w", Command::Drain);
-    assert_eq!(unnamed.next(), json!({ "command": "drain" }));
+    assert_eq!(unnamed.receive(), json!({ "command": "drain" }));
 
     unnamed.send(&json!({
         "worker_id": "w", "event_type": "progress", "target_task_id": task_id, "bubbling_chain": [],

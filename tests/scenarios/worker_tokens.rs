@@ -31,11 +31,11 @@ fn made_ago(relevo: &Relevo, kind: Kind, seconds: i64) -> String {
 fn made_from(relevo: &Relevo, parent: &str, kind: Kind, seconds: i64) -> String {
     // The secret is made for the first token.
     let _ = issued(&exchange(relevo, relevo.worker_token(), "w"));
-    let secret: Vec<u8> = redis::cmd("GET").arg("relevo:secret").query(&mut relevo.redis()).unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let parent = Sha256::digest(parent)[..8].try_into().unwrap();
-    let made_at = i64::try_from(now).unwrap() - seconds;
-    Claims { kind, worker: Some("w".parse().unwrap()), parent, made_at }.sign(&secret)
+    let secret: Vec<u8> = redis::cmd("GET").arg("relevo:secret").query(&mut relevo.redis()).expect("Redis answers");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let parent = Sha256::digest(parent)[..8].try_into().expect("eight bytes");
+    let made_at = i64::try_from(now).expect("seconds fit") - seconds;
+    Claims { kind, worker: Some("w".parse().expect("a name")), parent, made_at }.sign(&secret)
 }
 
 #[test]

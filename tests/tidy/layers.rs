@@ -96,7 +96,7 @@ const BANS: [Ban; 11] = [
     Ban {
         folder: "shared/src",
         except: &[],
-        words: &["tokio", "reqwest", "axum", "redis", "relevo_worker", "std::fs", "std::net"],
+        words: &["tokio", "reqwest", "axum", "redis::", "relevo_worker", "std::fs", "std::net"],
         reason: "shared holds types that cross the wire, and nothing that acts",
     },
     Ban {

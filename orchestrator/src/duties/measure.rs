@@ -28,7 +28,7 @@ pub async fn measure(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metri
 
 async fn look(store: &Store, catalogue: &Catalogue) -> Result<Levels> {
     let mut queues = catalogue.queues();
-    queues.extend(store.requirements().await?.into_iter().map(|(queue, _)| queue));
+    queues.extend(store.requirements().await?.into_keys());
     let queues: Vec<String> = queues.into_iter().collect();
     let lengths = store.queue_lengths(&queues).await?;
     Ok(Levels {

@@ -101,7 +101,7 @@ impl<'c> Driver<'c> {
 
     fn run(mut self) -> Run {
         let input = self.case.input.clone();
-        match self.branch(&input, None, |blueprint, facts| start(blueprint, facts)) {
+        match self.branch(&input, None, start) {
             Ok(output) => self.run.output = Some(output),
             Err(Event::FanFailed { error, .. }) => self.run.error = Some(error),
             Err(other) => unreachable!("a branch cannot end with {other:?}"),
@@ -203,7 +203,7 @@ fn judge(mut case: Case, answers: &[(&str, BTreeMap<String, Answer>)]) -> Vec<St
     }
     match &case.ours {
         Some(expected) if ordered(expected.clone()) != ours => {
-            wrong.push(format!("expected {expected:?}\n    ours {ours:?}"))
+            wrong.push(format!("expected {expected:?}\n    ours {ours:?}"));
         }
         Some(_) if agreed > 0 => wrong.push("an interpreter agrees, so `ours` says nothing new".to_owned()),
         None if agreed == 0 => {

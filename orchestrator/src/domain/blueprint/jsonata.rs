@@ -159,4 +159,6 @@ fn number_of(number: f64) -> Option<Number> {
 }
 
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests;

@@ -9,9 +9,12 @@ use super::{
     resume, retry, start,
 };
 
-const CASES: [&str; 2] = [
+const CASES: [&str; 5] = [
     include_str!("../../../../tests/blueprints/cases/language.json"),
     include_str!("../../../../tests/blueprints/cases/fans.json"),
+    include_str!("../../../../tests/blueprints/cases/errors.json"),
+    include_str!("../../../../tests/blueprints/cases/queries.json"),
+    include_str!("../../../../tests/blueprints/cases/variables.json"),
 ];
 
 /// Steps that one branch takes before it is left alone.

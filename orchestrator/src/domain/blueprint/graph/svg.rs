@@ -60,7 +60,7 @@ impl Out {
         let (x, y, half) = (left + width / 2.0, top + height / 2.0, width / 2.0);
         match node.figure {
             Figure::Start => {
-                self.put(format_args!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"/>\n"))
+                self.put(format_args!("<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"/>\n"));
             }
             Figure::End => self.put(format_args!(
                 "<circle class=\"ring\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{half}\"/><circle class=\"dot\" cx=\"{x:.1}\" \

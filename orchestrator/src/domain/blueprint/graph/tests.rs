@@ -154,7 +154,7 @@ fn well_formed(xml: &str) -> Vec<String> {
         }
         let end = rest.find('>').expect("a tag ends");
         let tag = &rest[at + 1..end];
-        assert!(!tag.contains('<') && tag.matches('"').count() % 2 == 0, "{tag}");
+        assert!(!tag.contains('<') && tag.matches('"').count().is_multiple_of(2), "{tag}");
         assert!(tag.chars().all(|c| !c.is_control()), "{tag}");
         match tag.strip_prefix('/') {
             Some(name) => assert_eq!(open.pop(), Some(name), "{xml}"),

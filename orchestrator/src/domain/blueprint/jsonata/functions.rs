@@ -79,6 +79,11 @@ pub(super) fn register(evaluator: &mut Evaluator, world: &World<'_>) {
         }
         _ => own("formatInteger", arguments),
     });
+    // The library leaves spaces as they are.
+    replace(evaluator, "encodeUrl", |arguments| match own("encodeUrl", arguments)? {
+        JValue::String(url) => Ok(url.replace(' ', "%20").into()),
+        other => Ok(other),
+    });
 }
 
 /// The random numbers of one evaluation.

@@ -156,6 +156,10 @@ mod tests {
         assert_eq!(find("$['a']['b-c'][2]['d e']", &data), Some(json!(30)));
         assert_eq!(find("$.a.b-c[-1]", &data), Some(json!({"d e": 30})));
         assert_eq!(find("$.a.x", &data), None);
+        let odd = json!({"foo@bar": {"baz[[": {"?pretty": 1}}, "&Ж中": 2, "a.b": {"\\": 3}});
+        assert_eq!(find(r"$.foo\@bar.baz\[\[.\?pretty", &odd), Some(json!(1)));
+        assert_eq!(find("$.&Ж中", &odd), Some(json!(2)));
+        assert_eq!(find(r"$.\a\.\b.\\", &odd), Some(json!(3)));
         assert_eq!(find("$.a.b-c[7]", &data), None);
         assert_eq!(find("$.a.b-c[-7]", &data), None);
     }

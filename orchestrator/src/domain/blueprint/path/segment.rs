@@ -39,9 +39,9 @@ pub(super) fn parse(text: &str) -> Option<Vec<Segment>> {
     let mut rest = text;
     while !rest.is_empty() {
         if let Some(after) = rest.strip_prefix('.') {
-            let end = after.find(['.', '[']).unwrap_or(after.len());
-            segments.push(Segment::Key(name(&after[..end])?.to_owned()));
-            rest = &after[end..];
+            let (key, after) = key(after)?;
+            segments.push(Segment::Key(key));
+            rest = after;
         } else {
             let inner = rest.strip_prefix('[')?;
             let (segment, after) = match inner.chars().next()? {
@@ -58,10 +58,30 @@ pub(super) fn parse(text: &str) -> Option<Vec<Segment>> {
     Some(segments)
 }
 
-/// A name after a full stop. Hyphens are allowed here, as in the language's own examples, though RFC 9535 has none.
+/// The key after a full stop, and what follows it. A backslash takes the meaning from the character behind it.
+fn key(text: &str) -> Option<(String, &str)> {
+    let mut key = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '.' | '[' => return (!key.is_empty()).then(|| (key, &text[at..])),
+            '\\' => key.push(chars.next()?.1),
+            c if plain(c) => key.push(c),
+            _ => return None,
+        }
+    }
+    (!key.is_empty()).then_some((key, ""))
+}
+
+/// Characters that may stand in a name as they are. Hyphens are allowed here, as in the language's own examples, though
+/// RFC 9535 has none.
+fn plain(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-' | '&') || !c.is_ascii()
+}
+
+/// A name after a full stop in which nothing has a meaning of its own.
 pub(super) fn name(text: &str) -> Option<&str> {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-') || !c.is_ascii();
-    (!text.is_empty() && text.chars().all(allowed)).then_some(text)
+    (!text.is_empty() && text.chars().all(plain)).then_some(text)
 }
 
 fn index(digits: &str) -> Option<i64> {
