@@ -65,8 +65,10 @@ fn tasks_that_nobody_takes_are_seen() {
     until("one of them to be seen leased", SOON, || {
         let _ = hand.beat(&[&held]);
         let now = samples(&relevo);
-        (now.get("relevo_leases") == Some(&1.0) && now.get(r#"relevo_queued_tasks{skill="hand"}"#) == Some(&2.0))
-            .then_some(())
+        (now.get("relevo_leases") == Some(&1.0)
+            && now.get("relevo_workers") == Some(&1.0)
+            && now.get(r#"relevo_queued_tasks{skill="hand"}"#) == Some(&2.0))
+        .then_some(())
     });
 }
 

@@ -72,8 +72,14 @@ impl Service {
         let traces = Traces::from_environment()
             .map_err(|error| format!("the collector that OTEL_EXPORTER_OTLP_ENDPOINT names cannot be used: {error}"))?;
         let traces = Arc::new(traces);
-        let engine =
-            Engine::new(store.clone(), Arc::clone(&catalogue), Arc::clone(&metrics), Arc::clone(&traces), grace);
+        let engine = Engine::new(
+            store.clone(),
+            Arc::clone(&catalogue),
+            Arc::clone(&directory),
+            Arc::clone(&metrics),
+            Arc::clone(&traces),
+            grace,
+        );
         let engine = Arc::new(engine);
         let (moves, knows, counts) = (Arc::clone(&engine), Arc::clone(&directory), Arc::clone(&metrics));
         let webhooks = Webhooks::new(store.clone(), moves, knows, counts, settings)?;

@@ -1,13 +1,20 @@
-//! Reads how full the queues are, for the metrics.
+//! Reads how full the queues are and how many workers there are, for the metrics.
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{catalogue::Catalogue, error::Result, metrics::Metrics, store::Store};
+use crate::{
+    catalogue::Catalogue,
+    error::Result,
+    metrics::{Levels, Metrics},
+    store::Store,
+};
 
 /// As often as Prometheus usually looks.
 const PERIOD: Duration = Duration::from_secs(5);
+/// A worker that has been silent for longer is not counted.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Runs for ever. While Redis is away there are no levels: none is better than an old one.
 pub async fn measure(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metrics>) {
@@ -19,8 +26,14 @@ pub async fn measure(store: Store, catalogue: Arc<Catalogue>, metrics: Arc<Metri
     }
 }
 
-async fn look(store: &Store, catalogue: &Catalogue) -> Result<crate::store::Levels> {
+async fn look(store: &Store, catalogue: &Catalogue) -> Result<Levels> {
     let mut queues = catalogue.queues();
     queues.extend(store.requirements().await?.into_keys());
-    Ok(store.levels(queues).await?)
+    let queues: Vec<String> = queues.into_iter().collect();
+    let lengths = store.queue_lengths(&queues).await?;
+    Ok(Levels {
+        queued: queues.into_iter().zip(lengths).collect(),
+        held: store.held_tasks().await?,
+        workers: store.workers_heard_within(SILENCE).await?,
+    })
 }

@@ -12,6 +12,7 @@ use super::{
     follow::Follow,
 };
 use crate::{
+    clients::Client,
     domain::{
         blueprint::{self, Blueprint, Event},
         task::CHILD_FAILED,
@@ -46,6 +47,20 @@ pub struct Creation {
     pub task_limit: Option<u32>,
     /// W3C trace context of the request.
     pub trace: Option<String>,
+}
+
+impl Creation {
+    /// A job of this client, within its plan.
+    #[must_use]
+    pub fn of(client: &Client, id: Option<JobId>) -> Self {
+        Self {
+            client: client.name.clone(),
+            id,
+            open_limit: client.plan.max_open_jobs,
+            task_limit: client.plan.max_concurrent_tasks,
+            trace: None,
+        }
+    }
 }
 
 /// A job that was created, or one like it that was there.

@@ -25,6 +25,7 @@ pub use ending::Cancelled;
 
 use crate::{
     catalogue::Catalogue,
+    clients::Directory,
     domain::{
         blueprint::Event,
         task::{self, Outcome, Verdict},
@@ -41,6 +42,7 @@ use facts::FactsAtHand;
 pub struct Engine {
     store: Store,
     catalogue: Arc<Catalogue>,
+    directory: Arc<Directory>,
     metrics: Arc<Metrics>,
     traces: Arc<Traces>,
     /// How long workers have to stop when a job is cancelled.
@@ -73,16 +75,18 @@ enum Move {
 }
 
 impl Engine {
-    /// An engine over this store and these blueprints.
+    /// An engine over this store, these blueprints and these clients.
     #[must_use]
     pub fn new(
         store: Store,
         catalogue: Arc<Catalogue>,
+        directory: Arc<Directory>,
         metrics: Arc<Metrics>,
         traces: Arc<Traces>,
         grace: Duration,
     ) -> Self {
-        Self { store, catalogue, metrics, traces, grace, noted: Mutex::default(), at_hand: FactsAtHand::default() }
+        let (noted, at_hand) = (Mutex::default(), FactsAtHand::default());
+        Self { store, catalogue, directory, metrics, traces, grace, noted, at_hand }
     }
 
     /// Takes a worker's result and moves its branch on.

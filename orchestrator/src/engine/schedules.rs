@@ -205,7 +205,12 @@ impl Engine {
 
     async fn create_scheduled(self: &Arc<Self>, record: &ScheduleRecord, id: Option<JobId>) -> Result<JobId> {
         let blueprint = self.catalogue.named(&record.spec.blueprint)?;
-        let creation = Creation { client: record.client.clone(), id, ..Creation::default() };
+        let known = self.directory.current();
+        let creation = match known.by_name(&record.client) {
+            Some(client) => Creation::of(client, id),
+            // Its client is known no more, and has no plan; its schedules go on until they are deleted.
+            None => Creation { client: record.client.clone(), id, ..Creation::default() },
+        };
         Ok(self.create_job(&creation, &blueprint.endpoint, request_of(&record.spec)).await?.id)
     }
 

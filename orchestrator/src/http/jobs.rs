@@ -57,24 +57,13 @@ pub(super) async fn create(
     app.webhooks.check_url(request.webhook_url.as_deref())?;
     let parent = headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok());
     let tracing = app.traces.creation(parent, endpoint);
-    let creation = Creation { trace: tracing.context(), ..creation(&client, id) };
+    let creation = Creation { trace: tracing.context(), ..Creation::of(&client, id) };
     let creating = app.engine.create_job(&creation, endpoint, request);
     let created = within_the_day(&app.store, &client, creating).await;
     tracing.ended(created.as_ref().map(|created| created.id).map_err(Error::code));
     let created = created?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
-}
-
-/// Who creates a job, under which id, and what the plan of this client allows.
-fn creation(client: &Client, id: Option<JobId>) -> Creation {
-    Creation {
-        client: client.name.clone(),
-        id,
-        open_limit: client.plan.max_open_jobs,
-        task_limit: client.plan.max_concurrent_tasks,
-        ..Creation::default()
-    }
 }
 
 /// The blueprint's endpoint in a path such as `/api/v1/jobs/simple_flow`.

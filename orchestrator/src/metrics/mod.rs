@@ -10,7 +10,7 @@ use prometheus::{
 };
 use relevo_shared::{job::JobState, schedule::FiringOutcome, webhook::DeliveryState};
 
-use crate::{domain::task::Outcome, store::Levels};
+use crate::domain::task::Outcome;
 use names::Names;
 
 /// Seconds: from a no-op to an hour of training.
@@ -24,6 +24,17 @@ const POLL_BUCKETS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 30
 
 /// Blueprints that have a label of their own, and skills likewise.
 const MOST_NAMES: usize = 200;
+
+/// How full everything is, in the whole deployment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// Tasks that wait for a worker, by queue.
+    pub queued: Vec<(String, u64)>,
+    /// Tasks that are due by some instant, most of them held by a worker.
+    pub held: u64,
+    /// Workers that were heard of lately.
+    pub workers: u64,
+}
 
 /// Every metric of a replica.
 #[derive(Debug)]
@@ -39,6 +50,7 @@ pub struct Metrics {
     waiting_polls: IntGauge,
     queued_tasks: IntGaugeVec,
     leases: IntGaugeVec,
+    workers: IntGaugeVec,
     poll_seconds: HistogramVec,
     requests: HistogramVec,
     blueprints: Names,
@@ -135,6 +147,7 @@ impl Metrics {
                 "Tasks that wait for a worker; every replica tells all.",
                 &["skill"],
             ),
+            workers: gauge("relevo_workers", "Workers heard of within a minute; every replica tells all.", &[]),
             leases: gauge(
                 "relevo_leases",
                 "Tasks that are due by some instant, most of them held by a worker; likewise.",
@@ -206,13 +219,15 @@ impl Metrics {
     pub fn set_levels(&self, levels: Option<Levels>) {
         self.queued_tasks.reset();
         self.leases.reset();
-        let Some(Levels { queued, leases }) = levels else { return };
+        self.workers.reset();
+        let Some(Levels { queued, held, workers }) = levels else { return };
         for (queue, tasks) in queued {
             // What a task asks of a worker stands behind its skill.
             let skill = self.skills.label(queue.split('|').next().unwrap_or_default());
             self.queued_tasks.with_label_values(&[skill]).add(whole(tasks));
         }
-        self.leases.with_label_values::<&str>(&[]).set(whole(leases));
+        self.leases.with_label_values::<&str>(&[]).set(whole(held));
+        self.workers.with_label_values::<&str>(&[]).set(whole(workers));
     }
 
     /// An attempt to deliver a webhook ended, with its delivery in this state.

@@ -13,7 +13,6 @@ mod definitions;
 mod flush;
 mod jobs;
 mod keys;
-mod levels;
 mod limits;
 mod overview;
 mod pauses;
@@ -37,7 +36,6 @@ pub use branches::{BranchAdvance, FanId, FanRecord, Swept};
 pub use commands::Order;
 pub use datasets::DatasetRecord;
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
-pub use levels::Levels;
 pub use limits::Allowance;
 pub use overview::RedisFacts;
 pub use pauses::{Pausable, Pauses};
@@ -168,17 +166,14 @@ impl Store {
     /// [`StoreError::TooOld`], [`StoreError::Partitions`], or when Redis is away.
     pub async fn settle(&self) -> Result<()> {
         let wanted = self.keys.partitions();
-        let (server, kept): (String, u16) = redis::pipe()
-            .cmd("INFO")
-            .arg("server")
-            .cmd("SETNX")
-            .arg(Keys::partition_count())
-            .arg(wanted)
-            .ignore()
-            .cmd("GET")
-            .arg(Keys::partition_count())
-            .query_async(&mut self.connections.get().await?)
-            .await?;
+        let mut pipe = redis::pipe();
+        pipe.cmd("INFO").arg("server").cmd("SETNX").arg(Keys::partition_count()).arg(wanted).ignore();
+        pipe.cmd("GET").arg(Keys::partition_count());
+        // A script that is not there yet costs its first caller another round trip.
+        for script in script::all() {
+            pipe.load_script(script).ignore();
+        }
+        let (server, kept): (String, u16) = pipe.query_async(&mut self.connections.get().await?).await?;
         let version = server.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or_default().trim();
         let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
         if (numbers.next(), numbers.next()) < (Some(6), Some(2)) {

@@ -14,6 +14,11 @@ macro_rules! scripts {
             });
         )+
 
+        /// Every script.
+        pub(super) fn all() -> impl Iterator<Item = &'static Script> {
+            [$(&*$name),+].into_iter()
+        }
+
         /// The name of the script with this hash.
         pub(super) fn name_of(hash: &str) -> Option<&'static str> {
             static NAMES: LazyLock<HashMap<&'static str, &'static str>> =

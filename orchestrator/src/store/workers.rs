@@ -14,7 +14,7 @@ use super::{
     millis,
     script::{BEAT_WORKER, RATE_WORKER, REGISTER_WORKER, Reply, corrupt},
 };
-use crate::domain::placement::Profile;
+use crate::{domain::placement::Profile, time::now_ms};
 
 /// A worker as it is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -199,6 +199,17 @@ impl Store {
         let mut command = redis::cmd("HMGET");
         command.arg(Keys::worker(id)).arg(&FIELDS);
         WorkerRecord::read(command.query_async(&mut self.connections.get().await?).await?)
+    }
+
+    /// How many workers were heard of within this time.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn workers_heard_within(&self, time: Duration) -> Result<u64> {
+        let since = now_ms().unsigned_abs().saturating_sub(millis(time));
+        let mut count = redis::cmd("ZCOUNT");
+        count.arg(Keys::workers()).arg(since).arg("+inf");
+        Ok(count.query_async(&mut self.connections.get().await?).await?)
     }
 
     /// The workers that are alive, those that were heard of last first; at most `most`.

@@ -56,7 +56,8 @@ pub(super) fn apply(document: &mut OpenApi) {
         };
         for operation in operations(item) {
             let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
-            operation.security = Some(any_of.collect());
+            // Some routes say themselves what they ask for.
+            operation.security.get_or_insert_with(|| any_of.collect());
             may_refuse(operation, refusals);
         }
     }

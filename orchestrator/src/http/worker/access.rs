@@ -185,7 +185,7 @@ impl<T: DeserializeOwned> FromRequest<App> for MaybeSigned<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
         let (auth, body) = verified(request, app).await?;
-        Ok(Self(auth, if body.is_empty() { None } else { Some(body::parse(&body)?) }))
+        Ok(Self(auth, if body.is_empty() { None } else { body::parse(&body)? }))
     }
 }
 

@@ -48,6 +48,7 @@ pub(in crate::http) async fn exchange(
     tag = "workers",
     operation_id = "refresh_token",
     request_body = RefreshToken,
+    security(()),
     responses((status = 200, description = "The new tokens.", body = IssuedToken), openapi::BadBody)
 )]
 pub(in crate::http) async fn refresh(State(app): State<App>, request: Request) -> Result<Json<IssuedToken>> {
