@@ -169,6 +169,10 @@ fn an_address_inside_is_refused() {
         let refusal = create(&json!(format!("http://{host}:{port}/"))).refusal(422);
         assert_eq!(refusal.details[0].field, "webhook_url", "{host}");
     }
+    let inside = receiver.url("/");
+    let schedule = json!({ "name": "nightly", "blueprint": "at_once", "cron": "0 0 * * *", "webhook_url": inside });
+    let refusal = relevo.api().post("/api/v1/schedules", &schedule).refusal(422);
+    assert_eq!(refusal.details[0].field, "webhook_url");
     // A name that is public when the job is made may lead inside when it is called: this one is changed behind the check.
     let job = rig::text(&create(&json!("https://a-receiver.invalid/")).json()["job_id"]);
     let rename = format!("http://localhost:{port}/");

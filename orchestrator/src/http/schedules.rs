@@ -26,6 +26,7 @@ pub(super) async fn create(
     client: Client,
     body::Json(spec): body::Json<ScheduleSpec>,
 ) -> Result<(StatusCode, Json<ScheduleView>)> {
+    app.webhooks.check_url(spec.webhook_url.as_deref())?;
     Ok((StatusCode::CREATED, Json(app.engine.create_schedule(&client.name, &spec).await?)))
 }
 
@@ -78,6 +79,7 @@ pub(super) async fn edit(
     body::Path(id): body::Path<String>,
     body::Json(edit): body::Json<ScheduleEdit>,
 ) -> Result<Json<ScheduleView>> {
+    app.webhooks.check_url(edit.webhook_url.as_ref().and_then(Option::as_deref))?;
     Ok(Json(app.engine.edit_schedule(&client.name, &id, &edit).await?))
 }
 
