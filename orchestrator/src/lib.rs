@@ -12,6 +12,7 @@ pub mod domain;
 pub mod duties;
 pub mod engine;
 pub mod error;
+pub mod explain;
 pub mod http;
 pub mod intake;
 pub mod metrics;

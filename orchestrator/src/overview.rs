@@ -42,6 +42,7 @@ pub async fn workers(store: &Store, most: usize) -> Result<Vec<WorkerView>> {
 fn worker_view(worker: LiveWorker, pauses: &Pauses) -> WorkerView {
     let lease_seconds = worker.record.lease().as_secs_f64();
     let loaded_models = worker.record.loaded_models().map(str::to_owned).collect();
+    let reputation = worker.record.rating.share();
     let (registration, heartbeat) = (worker.record.registration, worker.record.heartbeat);
     let mut skills: Vec<SkillName> = registration.supported_skills.iter().map(|skill| skill.name().clone()).collect();
     skills.sort_unstable();
@@ -58,6 +59,7 @@ fn worker_view(worker: LiveWorker, pauses: &Pauses) -> WorkerView {
         loaded_models,
         resources: registration.resources,
         labels: registration.labels,
+        reputation,
         lease_seconds,
         registered_at: rfc3339(worker.registered_at),
         last_seen: rfc3339(worker.seen_at),

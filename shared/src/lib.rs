@@ -6,6 +6,7 @@
 pub mod blueprint;
 pub mod command;
 pub mod dataset;
+pub mod explain;
 pub mod file;
 pub mod id;
 pub mod job;

@@ -33,6 +33,8 @@ pub struct WorkerView {
     pub labels: Vec<String>,
     /// `pause` or `drain` while an operator lets it have no more tasks.
     pub paused: Option<String>,
+    /// The share of its results that were good, 0 to 1; null before its first.
+    pub reputation: Option<f64>,
     /// How long its leases last without a heartbeat.
     pub lease_seconds: f64,
     /// When it registered.

@@ -18,6 +18,7 @@ mod leases;
 mod limits;
 mod logs;
 mod metrics;
+mod operations;
 mod outages;
 mod overview;
 mod polls;

@@ -12,7 +12,7 @@ use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
     clients::Directory,
-    dispatch::{Commands, Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Ratings, Registry},
     duties,
     engine::Engine,
     http::{App, Gate, Limits, router},
@@ -82,6 +82,7 @@ impl Service {
             engine,
             webhooks: Arc::new(webhooks),
             dispatch: Dispatch::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
+            ratings: Ratings::new(store.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             commands: Commands::new(store.clone(), stopping.clone()),
             store,
@@ -104,8 +105,9 @@ impl Service {
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(Arc::clone(&app.commands).run());
+        background.spawn(Arc::clone(&app.ratings).run());
         background.spawn(Arc::clone(&app.directory).run());
-        background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine)));
+        background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine), Arc::clone(&app.ratings)));
         background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
         background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
         background.spawn(duties::measure(app.store.clone(), Arc::clone(&app.catalogue), Arc::clone(&app.metrics)));

@@ -4,6 +4,7 @@
 //! replica that dies takes nothing with it.
 
 mod commands;
+mod ratings;
 mod registry;
 mod waiting;
 
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub use commands::{Commands, Line};
+pub use ratings::Ratings;
 pub use registry::Registry;
 use waiting::{Place, Waiting};
 

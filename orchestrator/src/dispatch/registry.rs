@@ -62,7 +62,9 @@ impl Registry {
         }
         check_skills(&registration.supported_skills)?;
         self.store.register_worker(&registration).await?;
-        Ok(self.remember(WorkerRecord { registration, heartbeat: Heartbeat::default() }))
+        // Read back: what was known of its results goes on.
+        let record = self.store.worker(&registration.worker_id).await?.ok_or(Error::WorkerNotFound)?;
+        Ok(self.remember(record))
     }
 
     /// Takes a heartbeat. A worker that was forgotten is registered from it when it names its skills.

@@ -42,6 +42,11 @@ impl Scope {
     /// so that a new one is never open by mistake.
     #[must_use]
     pub fn needed(method: &str, route: &str) -> Self {
+        // What an operator does to workers, skills and blueprints concerns every client.
+        let operates = ["/pause", "/drain", "/resume"];
+        if method == "POST" && operates.iter().any(|act| route.ends_with(act)) {
+            return Self::Admin;
+        }
         // Who reads the secret can sign as this service.
         let reads = (matches!(method, "GET" | "HEAD") && route != "/api/v1/webhooks/secret")
             || route.starts_with("/v1/toolkit/");
@@ -77,6 +82,8 @@ mod tests {
             ("POST", "/api/v1/jobs/{job_id}/files/content/{filename}", Scope::JobsWrite),
             ("GET", "/api/datasets", Scope::Files),
             ("GET", "/api/v1/webhooks/secret", Scope::JobsWrite),
+            ("POST", "/api/v1/workers/{worker_id}/drain", Scope::Admin),
+            ("GET", "/api/v1/workers", Scope::JobsRead),
         ];
 
         for (method, route, scope) in cases {

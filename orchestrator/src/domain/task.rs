@@ -84,6 +84,18 @@ pub fn verdict(result: TaskResult) -> Verdict {
     })
 }
 
+/// Whether a result speaks for its worker. `None` when it says nothing: it was handed back, cancelled, or the input is at
+/// fault.
+#[must_use]
+pub fn speaks_well(result: &TaskResult) -> Option<bool> {
+    match (result.status.as_str(), &result.error) {
+        ("released" | "cancelled", _) => None,
+        ("failure", Some(error)) if error_name(&error.code) == "Worker.InvalidInput" => None,
+        ("failure", _) => Some(false),
+        _ => Some(true),
+    }
+}
+
 /// The error name for a worker's error code. A code that nobody knows is permanent: trying again is for known cases.
 fn error_name(code: &str) -> &'static str {
     match code.strip_suffix("_ERROR").unwrap_or(code) {
@@ -120,6 +132,21 @@ mod tests {
         let verdict = verdict(TaskResult { data: Some(json!({"pages": 3})), ..result("too_long") });
 
         assert_eq!(verdict, Verdict::Ended(Outcome::failed("Outcome.too_long", r#"{"pages":3}"#)));
+    }
+
+    #[test]
+    fn a_failure_speaks_against_a_worker_unless_the_input_is_at_fault() {
+        let failed = |code: &str| {
+            let error = TaskError { code: code.to_owned(), message: String::new(), details: None };
+            speaks_well(&TaskResult { error: Some(error), ..result("failure") })
+        };
+
+        assert_eq!(
+            [failed("PERMANENT"), failed("TRANSIENT"), failed("INVALID_INPUT")],
+            [Some(false), Some(false), None]
+        );
+        let others = ["success", "too_long", "released"].map(|status| speaks_well(&result(status)));
+        assert_eq!(others, [Some(true), Some(true), None]);
     }
 
     #[test]

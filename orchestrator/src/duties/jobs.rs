@@ -3,9 +3,10 @@
 use std::fmt::Display;
 
 use futures_util::{StreamExt, stream};
+use relevo_shared::BranchId;
 use tracing::warn;
 
-use crate::{engine::Engine, error::Result, store::Store};
+use crate::{dispatch::Ratings, engine::Engine, error::Result, store::Store};
 
 /// Jobs that are taken at once.
 const BATCH: usize = 100;
@@ -13,9 +14,11 @@ const BATCH: usize = 100;
 const WIDTH: usize = 16;
 
 /// One round over all partitions.
-pub(super) async fn look_after(store: &Store, engine: &Engine) -> Result<()> {
+pub(super) async fn look_after(store: &Store, engine: &Engine, ratings: &Ratings) -> Result<()> {
     for partition in store.partitions() {
-        let mut due = store.expire_leases(partition, BATCH).await?;
+        let expired = store.expire_leases(partition, BATCH).await?;
+        expired.iter().filter_map(|expired| expired.worker.as_ref()).for_each(|worker| ratings.count(worker, false));
+        let mut due: Vec<BranchId> = expired.into_iter().map(|expired| expired.branch).collect();
         loop {
             let taken = store.take_due(partition, BATCH).await?;
             let full = taken.len() == BATCH;

@@ -13,16 +13,16 @@ use tracing::warn;
 
 pub use measure::measure;
 
-use crate::{engine::Engine, error::Result, store::Store};
+use crate::{dispatch::Ratings, engine::Engine, error::Result, store::Store};
 
 /// How late a timer, an expired lease or an instant of a schedule may be noticed.
 const PERIOD: Duration = Duration::from_millis(200);
 
 /// Runs for ever: ends leases that have run out, and moves jobs whose time has come.
-pub async fn look_after_jobs(store: Store, engine: Arc<Engine>) {
+pub async fn look_after_jobs(store: Store, engine: Arc<Engine>, ratings: Arc<Ratings>) {
     let round = || {
-        let (store, engine) = (store.clone(), Arc::clone(&engine));
-        async move { jobs::look_after(&store, &engine).await }
+        let (store, engine, ratings) = (store.clone(), Arc::clone(&engine), Arc::clone(&ratings));
+        async move { jobs::look_after(&store, &engine, &ratings).await }
     };
     for_ever("jobs", round).await;
 }

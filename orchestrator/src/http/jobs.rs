@@ -7,6 +7,7 @@ use axum::{
 };
 use relevo_shared::{
     JobId,
+    explain::Explanation,
     job::{ActionReply, CreateJob, HistoryEvent, JobAccepted, JobView},
 };
 
@@ -14,6 +15,7 @@ use super::{App, auth::Client, body, idempotency::NewId, openapi};
 use crate::{
     engine::{Cancelled, Creation},
     error::{Error, Result},
+    explain,
     quota::within_the_day,
     traces::TRACE_PARENT,
     view::{history_event, job_view},
@@ -149,6 +151,27 @@ pub(super) async fn retry(
     let job_id = own_job(&app, &client, &id).await?;
     app.engine.retry_job(job_id, &client.name).await?;
     Ok(Json(ActionReply { status: "retry_accepted".to_owned(), job_id }))
+}
+
+/// Says what a job waits for, and which workers could take its task.
+#[utoipa::path(
+    get,
+    path = "/api/v1/jobs/{job_id}/explain",
+    tag = "jobs",
+    operation_id = "explain_job",
+    params(("job_id" = JobId, Path, description = "The job.")),
+    responses((status = 200, description = "What each of its branches waits for.", body = Explanation), openapi::NotFound)
+)]
+pub(super) async fn explain(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+) -> Result<Json<Explanation>> {
+    let job = own_job(&app, &client, &id).await?;
+    let record = app.store.read_job(job).await?.ok_or(Error::JobNotFound(id))?;
+    let approval = app.engine.wanted_approval(job, &record).await?;
+    let status = job_view(job, record.clone(), approval)?.status;
+    Ok(Json(explain::explain(&app.store, job, record, status).await?))
 }
 
 /// Tells what has happened to a job, oldest first.

@@ -12,6 +12,7 @@ mod jobs;
 mod limits;
 mod observe;
 mod openapi;
+mod operations;
 mod overview;
 mod problem;
 mod public;
@@ -34,7 +35,7 @@ use crate::{
     blobs::Blobs,
     catalogue::Catalogue,
     clients::Directory,
-    dispatch::{Commands, Dispatch, Registry},
+    dispatch::{Commands, Dispatch, Ratings, Registry},
     engine::Engine,
     error::{Error, Result},
     metrics::Metrics,
@@ -52,6 +53,8 @@ pub struct App {
     pub catalogue: Arc<Catalogue>,
     /// Hands out tasks.
     pub dispatch: Arc<Dispatch>,
+    /// Counts how well workers do.
+    pub ratings: Arc<Ratings>,
     /// Knows the workers.
     pub registry: Arc<Registry>,
     /// Tells workers what to do.
@@ -135,6 +138,7 @@ routes! {
     "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
     "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);
     "/api/v1/jobs/{job_id}/history" => get(jobs::history);
+    "/api/v1/jobs/{job_id}/explain" => get(jobs::explain);
     "/api/v1/jobs/{job_id}/deliveries" => get(webhooks::list);
     "/api/v1/jobs/{job_id}/deliveries/{delivery_id}/replay" => post(webhooks::replay);
     "/api/v1/webhooks/secret" => get(webhooks::secret);
@@ -148,12 +152,20 @@ routes! {
     "/api/v1/blueprints/{name}" => get(blueprints::show);
     "/api/v1/blueprints/{name}/graph" => get(blueprints::graph);
     "/api/v1/workers" => get(overview::workers);
+    "/api/v1/workers/{worker_id}/pause" => post(operations::pause_worker);
+    "/api/v1/workers/{worker_id}/drain" => post(operations::drain_worker);
+    "/api/v1/workers/{worker_id}/resume" => post(operations::resume_worker);
+    "/api/v1/skills/{skill}/pause" => post(operations::pause_skill);
+    "/api/v1/skills/{skill}/resume" => post(operations::resume_skill);
+    "/api/v1/blueprints/{name}/pause" => post(operations::pause_blueprint);
+    "/api/v1/blueprints/{name}/resume" => post(operations::resume_blueprint);
     "/api/v1/skills" => get(overview::skills);
     "/api/v1/dashboard" => get(overview::dashboard);
     // The endpoint of a blueprint may look like any of the paths above.
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
         | "/api/v1/jobs/{job_id}/history"
+        | "/api/v1/jobs/{job_id}/explain"
         | "/api/v1/jobs/{job_id}/deliveries"
         | "/api/v1/webhooks/secret"
         | "/api/v1/jobs/{job_id}/files/upload"

@@ -33,7 +33,7 @@ use self::access::{MaybeSigned, Signed, WorkerAuth};
 use super::{App, body, files::files_key, openapi};
 use crate::{
     dispatch::Poll,
-    domain::{placement::Profile, progress::within_limits, ranking::Candidate},
+    domain::{progress::within_limits, ranking::Candidate, task::speaks_well},
     engine::Accepted,
     error::{Error, Result},
     store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
@@ -113,7 +113,7 @@ fn jitter_ms(record: &WorkerRecord) -> u64 {
 }
 
 /// An id in a path. One that no worker can have is unknown, like one that no worker has.
-fn worker_id(text: &str) -> Result<WorkerId> {
+pub(super) fn worker_id(text: &str) -> Result<WorkerId> {
     text.parse().map_err(|_| Error::WorkerNotFound)
 }
 
@@ -200,7 +200,7 @@ pub(super) async fn next_tasks(
 
 fn poll_of(worker: WorkerId, record: &WorkerRecord, max: usize, wait: Duration) -> Poll {
     let candidate = candidate_of(record);
-    Poll { worker, profile: Profile::of(&record.registration), candidate, lease: record.lease(), max, wait }
+    Poll { worker, profile: record.profile(), candidate, lease: record.lease(), max, wait }
 }
 
 /// How a worker stands among others, by what it said last.
@@ -308,8 +308,12 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
     if result.status.chars().count() > LONGEST_STATUS {
         return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} characters")));
     }
-    let word = result.status.clone();
-    let status = match app.engine.finish_task(result).await? {
+    let (word, worker, well) = (result.status.clone(), result.worker_id.clone(), speaks_well(&result));
+    let accepted = app.engine.finish_task(result).await?;
+    if let (Accepted::Result, Some(well)) = (&accepted, well) {
+        app.ratings.count(&worker, well);
+    }
+    let status = match accepted {
         Accepted::Result | Accepted::Released => format!("result_accepted_{word}"),
         Accepted::Duplicate => "result_ignored_duplicate".to_owned(),
     };

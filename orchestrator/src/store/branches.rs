@@ -53,6 +53,21 @@ impl std::str::FromStr for FanId {
     }
 }
 
+/// How far a fan-out is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FanRecord {
+    /// Its branches.
+    pub total: u32,
+    /// Those that have been opened.
+    pub opened: u32,
+    /// Those that are open.
+    pub running: u32,
+    /// Those that have ended.
+    pub done: u32,
+    /// Those of them that failed.
+    pub failed: u32,
+}
+
 /// Answer to a step of a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BranchAdvance {
@@ -186,6 +201,18 @@ impl Store {
             Ok((index, pair[1].clone()))
         });
         pairs.collect()
+    }
+
+    /// How far a fan-out is; `None` when there is none.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn read_fan(&self, fan: FanId) -> Result<Option<FanRecord>> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.fan(fan)).arg(&["total", "opened", "running", "done", "failed"]);
+        let counts: [Option<u32>; 5] = command.query_async(&mut self.connections.get().await?).await?;
+        let [Some(total), Some(opened), Some(running), Some(done), Some(failed)] = counts else { return Ok(None) };
+        Ok(Some(FanRecord { total, opened, running, done, failed }))
     }
 
     /// The branch that waits for a fan-out.

@@ -32,7 +32,7 @@ use std::{sync::Arc, time::Duration};
 use prometheus::core::Collector;
 
 pub use answers::{AnswerPlace, Reservation, Turn};
-pub use branches::{BranchAdvance, FanId, Swept};
+pub use branches::{BranchAdvance, FanId, FanRecord, Swept};
 pub use commands::Order;
 pub use datasets::DatasetRecord;
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
@@ -43,10 +43,10 @@ pub use records::{EventRecord, JobRecord};
 pub use schedules::{DueSchedules, FiringClaim, MOST_SCHEDULES, NextInstant, OpenFiring, SchedulePut, ScheduleRecord};
 pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
-pub use tasks::{Claim, Claimed, ClaimedTask, Completion, LeaseAnswer, Renewed};
+pub use tasks::{Claim, Claimed, ClaimedTask, Completion, Expired, LeaseAnswer, Renewed};
 pub use wakes::Wake;
 pub use webhooks::{Deferral, DeliveryKey, DeliveryRecord, RecordedAttempt, TakenDelivery};
-pub use workers::{LiveWorker, Skills, WorkerRecord};
+pub use workers::{LiveWorker, Rating, Skills, WorkerRecord};
 
 use connections::Connections;
 use keys::Keys;

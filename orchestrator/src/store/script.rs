@@ -46,6 +46,7 @@ scripts!(
     COMMIT_TABLE = "commit_table",
     REGISTER_WORKER = "register_worker",
     BEAT_WORKER = "beat_worker",
+    RATE_WORKER = "rate_worker",
     LEAVE_SOCKET = "leave_socket",
     RENEW_SOCKET = "renew_socket",
     SPEND_ALLOWANCE = "spend_allowance",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use relevo_shared::{
-    BranchId, SkillName, TaskId, WorkerId,
+    BranchId, JobId, SkillName, TaskId, WorkerId,
     job::{LogLine, Stage},
     worker::ProgressReport,
 };
@@ -99,6 +99,15 @@ pub enum Completion {
     LeaseLost,
     /// There is no such task.
     Missing,
+}
+
+/// A task that has ended without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// The branch that needs its next step.
+    pub branch: BranchId,
+    /// Who held the task; `None` when nobody came for it.
+    pub worker: Option<WorkerId>,
 }
 
 /// Tasks that a worker named and should not go on with.
@@ -234,7 +243,7 @@ impl Store {
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<BranchId>> {
+    pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<Expired>> {
         let lost =
             Outcome::failed("States.HeartbeatTimeout", "the worker was not heard of for as long as its lease lasts");
         let overdue = Outcome::failed("States.Timeout", "the task ran longer than its TimeoutSeconds");
@@ -244,7 +253,22 @@ impl Store {
         call.arg(millis(self.durations.recheck)).arg(outcome_text(&lost)).arg(outcome_text(&overdue));
         call.arg(outcome_text(&unclaimed));
         let branches: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
-        Ok(branches.iter().filter_map(|id| id.parse().ok()).collect())
+        let expired = branches.chunks_exact(2);
+        Ok(expired
+            .filter_map(|pair| Some(Expired { branch: pair[0].parse().ok()?, worker: pair[1].parse().ok() }))
+            .collect())
+    }
+
+    /// How many tasks of a job's partition are before a task in its queue, and how many are in it.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn place_in_queue(&self, job: JobId, queue: &str, task: &str) -> Result<(u64, u64)> {
+        let key = Keys::queue(job.partition(self.keys.partitions()), queue);
+        let mut pipe = redis::pipe();
+        pipe.cmd("ZRANK").arg(&key).arg(task).cmd("ZCARD").arg(&key);
+        let (rank, length): (Option<u64>, u64) = pipe.query_async(&mut self.connections.get().await?).await?;
+        Ok((rank.unwrap_or_default(), length))
     }
 
     /// Takes what a running task tells of itself; renews its lease.

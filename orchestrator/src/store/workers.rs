@@ -12,9 +12,9 @@ use super::{
     Result, Store,
     keys::Keys,
     millis,
-    script::{BEAT_WORKER, REGISTER_WORKER, Reply, corrupt},
+    script::{BEAT_WORKER, RATE_WORKER, REGISTER_WORKER, Reply, corrupt},
 };
-use crate::time::now_ms;
+use crate::{domain::placement::Profile, time::now_ms};
 
 /// A worker as it is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,34 @@ pub struct WorkerRecord {
     pub registration: Registration,
     /// Its latest heartbeat, but for the skills that it named.
     pub heartbeat: Heartbeat,
+    /// What became of its tasks.
+    pub rating: Rating,
 }
+
+/// How many results of a worker were good, and how many were not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rating {
+    /// Tasks that it did.
+    pub good: u32,
+    /// Tasks that it failed or lost.
+    pub bad: u32,
+}
+
+impl Rating {
+    /// The share of good results, 0 to 1; `None` before the first.
+    #[must_use]
+    pub fn share(self) -> Option<f64> {
+        let all = self.good + self.bad;
+        (all > 0).then(|| f64::from(self.good) / f64::from(all))
+    }
+}
+
+/// What requirements call the share of good results.
+const REPUTATION: &str = "reputation";
+/// The fields of a worker that make a record.
+const FIELDS: [&str; 5] = ["registration", "heartbeat", "skills", "good", "bad"];
+/// Results that count for a worker's rating; beyond it the older half is forgotten.
+const RATED_RESULTS: u32 = 1000;
 
 /// The skills that a heartbeat names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +80,14 @@ const LONGEST_MEMORY: Duration = Duration::from_secs(3 * 3600);
 const SHORTEST_MEMORY: Duration = Duration::from_secs(60);
 
 impl WorkerRecord {
+    /// What it can do and has, with its reputation among the numbers once it has one.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        let mut profile = Profile::of(&self.registration);
+        profile.numbers.extend(self.rating.share().map(|share| (REPUTATION.to_owned(), share)));
+        profile
+    }
+
     /// How often it beats.
     #[must_use]
     pub fn heartbeat_period(&self) -> Duration {
@@ -76,8 +111,8 @@ impl WorkerRecord {
         self.heartbeat.hot_cache.iter().flatten().map(String::as_str)
     }
 
-    /// Reads the fields `registration`, `heartbeat` and `skills`.
-    fn read([registration, heartbeat, skills]: [Option<String>; 3]) -> Result<Option<Self>> {
+    /// Reads the fields of [`FIELDS`].
+    fn read([registration, heartbeat, skills, good, bad]: [Option<String>; 5]) -> Result<Option<Self>> {
         let Some(registration) = registration else { return Ok(None) };
         let mut registration: Registration = parse(&registration)?;
         if let Some(skills) = skills {
@@ -86,7 +121,9 @@ impl WorkerRecord {
             registration.skills_hash = named.skills_hash;
         }
         let heartbeat = heartbeat.map(|text| parse(&text)).transpose()?.unwrap_or_default();
-        Ok(Some(Self { registration, heartbeat }))
+        let count = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or_default();
+        let rating = Rating { good: count(good), bad: count(bad) };
+        Ok(Some(Self { registration, heartbeat, rating }))
     }
 }
 
@@ -143,13 +180,24 @@ impl Store {
         }
     }
 
+    /// Counts results of a worker that is known.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn rate_worker(&self, id: &WorkerId, rating: Rating) -> Result<()> {
+        let mut call = RATE_WORKER.key(Keys::worker(id));
+        call.arg(rating.good).arg(rating.bad).arg(RATED_RESULTS);
+        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        if matches!(reply.word(), "ok" | "missing") { Ok(()) } else { Err(reply.unexpected()) }
+    }
+
     /// A worker; `None` when it is unknown or was not heard of for too long.
     ///
     /// # Errors
     /// When Redis is away, or the record cannot be read.
     pub async fn worker(&self, id: &WorkerId) -> Result<Option<WorkerRecord>> {
         let mut command = redis::cmd("HMGET");
-        command.arg(Keys::worker(id)).arg("registration").arg("heartbeat").arg("skills");
+        command.arg(Keys::worker(id)).arg(&FIELDS);
         WorkerRecord::read(command.query_async(&mut self.connections.get().await?).await?)
     }
 
@@ -179,13 +227,15 @@ impl Store {
         let mut pipe = redis::pipe();
         for (id, _) in &named {
             let id = id.parse().map_err(|_| corrupt(format!("a worker called {id}")))?;
-            pipe.cmd("HMGET").arg(Keys::worker(&id)).arg(&["registration", "heartbeat", "skills", "registered_at"]);
+            pipe.cmd("HMGET").arg(Keys::worker(&id)).arg(&FIELDS).arg("registered_at");
         }
-        let records: Vec<[Option<String>; 4]> = pipe.query_async(&mut connection).await?;
+        let records: Vec<[Option<String>; 6]> = pipe.query_async(&mut connection).await?;
         let mut alive = Vec::with_capacity(named.len());
-        for ((_, seen_at), [registration, heartbeat, skills, registered_at]) in named.into_iter().zip(records) {
+        for ((_, seen_at), [registration, heartbeat, skills, good, bad, registered_at]) in
+            named.into_iter().zip(records)
+        {
             // The index remembers a worker longer than its record does: then it is not alive.
-            let Some(record) = WorkerRecord::read([registration, heartbeat, skills])? else { continue };
+            let Some(record) = WorkerRecord::read([registration, heartbeat, skills, good, bad])? else { continue };
             #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole")]
             let seen_at = seen_at as i64;
             let registered_at = registered_at.and_then(|at| at.parse().ok()).unwrap_or(seen_at);

@@ -9,4 +9,4 @@ if heartbeat ~= "" then redis.call("HSET", worker, "heartbeat", heartbeat) end
 if skills ~= "" then redis.call("HSET", worker, "skills", skills) end
 redis.call("PEXPIRE", worker, memory_ms)
 redis.call("ZADD", all, clock(), id)
-return {"ok", redis.call("HMGET", worker, "registration", "heartbeat", "skills")}
+return {"ok", redis.call("HMGET", worker, "registration", "heartbeat", "skills", "good", "bad")}

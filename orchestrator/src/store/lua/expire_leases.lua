@@ -1,6 +1,6 @@
 -- expire_leases: leased -> queued (never confirmed) | done (lost), queued -> done (nobody came)   story: a_killed_workers_task_runs_again
 -- KEYS leases, due   ARGV prefix, limit, unconfirmed claims allowed, recheck_ms, outcome when lost, when overdue, when never claimed
--- replies: the branches that need their next step
+-- replies: each branch that needs its next step, and who held its task ("" for nobody), one after the other
 local leases, due, prefix = KEYS[1], KEYS[2], ARGV[1]
 local now = clock()
 local branches = {}
@@ -16,6 +16,7 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
     redis.call("ZADD", due, now + ARGV[4], branch)
     record(prefix, job, event, "task", id, "worker", t[8] or "")
     branches[#branches + 1] = branch
+    branches[#branches + 1] = t[2] == "leased" and t[8] or ""
   end
   if t[1] == id:match("%d+$") and t[2] == "leased" then
     local overdue = t[4] ~= "" and tonumber(t[4]) <= now
