@@ -2,8 +2,10 @@
 
 use relevo_shared::job::JobState;
 use reqwest::Method;
-use rig::{Api, Redis, Relevo, SOON, until};
+use rig::{Api, Receiver, Redis, Relevo, Reply, SOON, until};
 use serde_json::{Value, json};
+
+const WEBHOOKS: &str = "whsec_c2VjcmV0LW9mLXdlYmhvb2tzLW9mLWEtdGVzdA==";
 
 /// Every line of a log as JSON.
 fn lines(log: &str) -> Vec<Value> {
@@ -21,8 +23,11 @@ fn no_secret_is_ever_logged_however_much_is() {
         .filter(|(name, _)| name.starts_with("RELEVO_S3_"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
-    variables.extend([("RELEVO_LOG", "trace"), ("RELEVO_LOG_FORMAT", "json")]);
-    let mut relevo = Relevo::serve(&redis, &variables);
+    let detailed =
+        [("RELEVO_LOG", "trace"), ("RELEVO_LOG_FORMAT", "json"), ("RELEVO_WEBHOOK_ALLOW", r#"["127.0.0.1"]"#)];
+    variables.extend(detailed);
+    let mut relevo = Relevo::serve_with(&redis, &variables, &format!("webhook_secrets = [{WEBHOOKS:?}]"), "");
+    let receiver = Receiver::start(|_, _| Reply::Status(204));
     let (url, api) = (relevo.url().to_owned(), relevo.api());
     let token = relevo.environment()["RELEVO_CLIENT_TOKEN"].clone();
 
@@ -50,6 +55,10 @@ fn no_secret_is_ever_logged_however_much_is() {
     assert_eq!(hand.succeed(&hand.claim(), &json!({})).status, 200);
     api.wait(&id, JobState::Completed);
 
+    let told = json!({ "webhook_url": receiver.url("/hook?key=t0ken-of-a-receiver") });
+    assert_eq!(api.post("/api/v1/jobs/at_once", &told).status, 202);
+    let signature = receiver.wait(1).remove(0).header("webhook-signature").to_owned();
+
     let environment = relevo.environment().clone();
     let log = relevo.process().log();
     assert!(log.contains("\"TRACE\""), "the log is not as detailed as it can be:\n{log}");
@@ -58,9 +67,12 @@ fn no_secret_is_ever_logged_however_much_is() {
         &environment["RELEVO_WORKER_TOKEN"],
         &environment["RELEVO_S3_SECRET_KEY"],
         link.split("X-Amz-Signature=").nth(1).expect("a link is signed"),
+        WEBHOOKS.trim_start_matches("whsec_"),
+        &signature,
         "wr0ng-t0ken",
         "t0ken-in-a-query",
         "t0ken-in-a-body",
+        "t0ken-of-a-receiver",
     ];
     for secret in secrets {
         assert!(secret.len() > 10, "{secret} is no secret");
