@@ -1,9 +1,6 @@
 //! What every story here begins with: a Redis of its own, a store on it, and jobs with one task.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use relevo::domain::task::Outcome;
 use relevo::store::{
@@ -66,7 +63,7 @@ impl Bench {
     /// Claims up to `max` tasks for a worker.
     pub(crate) async fn claim(&self, name: &str, max: usize) -> Vec<ClaimedTask> {
         let (worker, queues) = (worker(name), ["s"]);
-        let claim = Claim { worker: &worker, queues: &queues, max, lease_ms: LEASE_MS, paused: &BTreeSet::new() };
+        let claim = Claim { worker: &worker, queues: &queues, max, lease_ms: LEASE_MS, some_paused: false };
         self.store.claim_tasks(0, &claim).await.expect("Redis answers").tasks
     }
 

@@ -1,7 +1,5 @@
 //! Tasks: claimed in order, ended by the worker that holds them, taken back from one that is gone.
 
-use std::collections::BTreeSet;
-
 use relevo::{
     domain::task::Outcome,
     store::{Claim, Completion, LeaseAnswer, NewJob, Pausable, Pauses, Renewed, Wants},
@@ -111,7 +109,7 @@ async fn a_confirmed_lease_that_ends_is_the_workers_no_more() {
     let bench = Bench::new();
     let job = bench.submit(0).await;
     let (worker, queues) = (worker("w"), ["s"]);
-    let brief = Claim { worker: &worker, queues: &queues, max: 1, lease_ms: 1, paused: &BTreeSet::new() };
+    let brief = Claim { worker: &worker, queues: &queues, max: 1, lease_ms: 1, some_paused: false };
     let task = bench.store.claim_tasks(0, &brief).await.unwrap().tasks[0].id;
     assert_eq!(bench.store.renew_leases(&worker, &[task]).await.unwrap(), Renewed::default(), "it is confirmed");
 
@@ -194,9 +192,8 @@ async fn a_paused_blueprint_gets_no_worker_until_it_is_resumed() {
     let other = bench.submit(0).await;
     let blueprint = Pausable::Blueprint("paused".to_owned());
     bench.store.pause(&blueprint, "pause").await.unwrap();
-    let pauses = bench.store.pauses().await.unwrap();
     let (worker, queues) = (worker("w"), ["s"]);
-    let claim = Claim { worker: &worker, queues: &queues, max: 5, lease_ms: 60_000, paused: &pauses.blueprints };
+    let claim = Claim { worker: &worker, queues: &queues, max: 5, lease_ms: 60_000, some_paused: true };
 
     let claimed = bench.store.claim_tasks(0, &claim).await.unwrap().tasks;
     assert_eq!(claimed.iter().map(|task| task.id.job()).collect::<Vec<_>>(), [other]);

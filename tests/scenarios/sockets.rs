@@ -18,11 +18,14 @@ fn socket(relevo: &Relevo, path: &str) -> Socket {
     Socket::open(relevo.url(), path, ("x-worker-token", relevo.worker_token())).expect("it is served")
 }
 
+/// The WebSocket that a worker is known to have.
+fn noted(relevo: &Relevo, worker: &str) -> Option<String> {
+    redis::cmd("GET").arg(format!("relevo:socket:{worker}")).query(&mut relevo.redis()).expect("Redis answers")
+}
+
 /// Waits until the worker is known to have a WebSocket open, and tells it something.
 fn tell_soon(relevo: &Relevo, worker: &str, command: Command) {
-    let note = format!("relevo:socket:{worker}");
-    let is_known = || redis::cmd("EXISTS").arg(&note).query::<bool>(&mut relevo.redis()).expect("Redis answers");
-    until("the WebSocket to be known", SOON, || is_known().then_some(()));
+    until("the WebSocket to be known", SOON, || noted(relevo, worker));
     assert!(tell(relevo, worker, command), "{worker} is told");
 }
 
@@ -51,8 +54,13 @@ fn a_worker_that_connects_again_replaces_its_older_socket() {
     tell_soon(&here, "w", Command::Drain);
     assert_eq!(first.receive(), json!({ "command": "drain" }));
 
+    let of_first = noted(&here, "w");
     let mut second = socket(&here, "/_worker/ws/w");
     assert_eq!(first.closed(), 1008);
+    // A worker has one connection at a time: it does not open the next before the last is established.
+    until("the second WebSocket to be noted", SOON, || {
+        noted(&here, "w").filter(|note| of_first.as_ref() != Some(note))
+    });
     let mut third = socket(&there, "/_worker/ws/w");
     assert_eq!(second.closed(), 1008);
 

@@ -117,7 +117,8 @@ impl Dispatch {
         while !self.stopping.is_cancelled() {
             if let Some(seen) = place.may_have_tasks() {
                 let queues: Vec<&str> = place.queues().collect();
-                let Claimed { tasks, emptied } = self.claim(&poll, &queues, &known.pauses).await?;
+                let Claimed { tasks, emptied } =
+                    self.claim(&poll, &queues, !known.pauses.blueprints.is_empty()).await?;
                 if emptied {
                     place.found_empty(&seen);
                 }
@@ -161,7 +162,7 @@ impl Dispatch {
         })
     }
 
-    async fn claim(&self, poll: &Poll, queues: &[&str], pauses: &Pauses) -> Result<Claimed> {
+    async fn claim(&self, poll: &Poll, queues: &[&str], some_paused: bool) -> Result<Claimed> {
         if queues.is_empty() {
             return Ok(Claimed { tasks: Vec::new(), emptied: true });
         }
@@ -174,7 +175,7 @@ impl Dispatch {
                 break;
             }
             let max = (poll.max - all.tasks.len()).min(MOST_AT_ONCE);
-            let claim = Claim { worker: &poll.worker, queues, max, lease_ms, paused: &pauses.blueprints };
+            let claim = Claim { worker: &poll.worker, queues, max, lease_ms, some_paused };
             let here = self.store.claim_tasks(partition, &claim).await?;
             all.tasks.extend(here.tasks);
             all.emptied &= here.emptied;
@@ -230,13 +231,22 @@ impl Dispatch {
         self.known().requirements.contains_key(queue)
     }
 
-    async fn learn(&self) -> Result<()> {
+    /// Comes to know what the queues ask for and what is paused.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn learn(&self) -> Result<()> {
         let known = self.store.requirements().await?;
         let read = known.into_iter().filter_map(|(queue, text)| Some((queue, serde_json::from_str(&text).ok()?)));
         let read = Known { requirements: read.collect(), pauses: self.store.pauses().await? };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if **known != read {
+        let changed = **known != read;
+        if changed {
             *known = Arc::new(read);
+        }
+        drop(known);
+        if changed {
+            self.waiting.stir();
         }
         Ok(())
     }

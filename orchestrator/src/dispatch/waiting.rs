@@ -49,6 +49,11 @@ impl Waiting {
         self.inside().wake(queue);
     }
 
+    /// What is known of the queues has changed: everyone looks again, also who stands in no line.
+    pub(super) fn stir(&self) {
+        self.inside().places.values().for_each(|seat| seat.notify.notify_one());
+    }
+
     /// Any queue may have tasks.
     pub(super) fn wake_all(&self) {
         let mut inside = self.inside();
@@ -212,6 +217,16 @@ mod tests {
         place.found_empty(&seen);
 
         assert!(place.may_have_tasks().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_stands_in_no_line_looks_again_when_what_is_known_changes() {
+        let waiting = Arc::new(Waiting::default());
+        let place = Place::enter(&waiting, |_| Vec::new());
+
+        waiting.stir();
+
+        place.woken().await;
     }
 
     #[test]

@@ -20,11 +20,14 @@ pub(super) struct Operated {
 
 async fn pause(app: &App, what: Pausable) -> Result<Json<Operated>> {
     app.store.pause(&what, "pause").await?;
+    // The other replicas hear of it; who asked this one can rely on it at once.
+    app.dispatch.learn().await?;
     Ok(Json(Operated { status: "paused" }))
 }
 
 async fn resume(app: &App, what: Pausable) -> Result<Json<Operated>> {
     app.store.resume(&what).await?;
+    app.dispatch.learn().await?;
     Ok(Json(Operated { status: "resumed" }))
 }
 
@@ -164,6 +167,7 @@ pub(super) async fn drain_worker(
 ) -> Result<Json<Operated>> {
     let what = known_worker(&app, &id).await?;
     app.store.pause(&what, "drain").await?;
+    app.dispatch.learn().await?;
     if let Pausable::Worker(worker) = &what {
         app.store.tell_worker(worker, Command::Drain).await?;
     }

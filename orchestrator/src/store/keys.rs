@@ -125,6 +125,11 @@ impl Keys {
         "relevo:paused"
     }
 
+    /// The blueprints that are paused, where claims of this partition can see them.
+    pub(super) fn paused_in(partition: u16) -> String {
+        format!("{}paused", Self::prefix(partition))
+    }
+
     /// Tasks of a paused blueprint that would have been handed out.
     pub(super) fn parked_for(partition: u16, blueprint: &str) -> String {
         format!("{}parked:blueprint:{blueprint}", Self::prefix(partition))

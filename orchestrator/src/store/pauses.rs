@@ -81,6 +81,11 @@ impl Store {
     /// When Redis is away.
     pub async fn pause(&self, what: &Pausable, how: &str) -> Result<()> {
         let mut pipe = redis::pipe();
+        if let Pausable::Blueprint(blueprint) = what {
+            for partition in self.partitions() {
+                pipe.cmd("SADD").arg(Keys::paused_in(partition)).arg(blueprint).ignore();
+            }
+        }
         pipe.cmd("HSET").arg(Keys::paused()).arg(what.field()).arg(how).ignore();
         pipe.cmd("PUBLISH").arg(CHANNEL).arg(ANY).ignore();
         Ok(pipe.query_async(&mut self.connections.get().await?).await?)
@@ -106,8 +111,9 @@ impl Store {
     /// Puts the tasks of a blueprint that was paused back into their queues.
     async fn unpark(&self, partition: u16, blueprint: &str) -> Result<()> {
         loop {
-            let mut call = UNPARK_TASKS.key(Keys::parked_for(partition, blueprint));
-            call.arg(Keys::prefix(partition)).arg(PART);
+            let mut call = UNPARK_TASKS.key(Keys::paused_in(partition));
+            call.key(Keys::parked_for(partition, blueprint));
+            call.arg(Keys::prefix(partition)).arg(blueprint).arg(PART);
             let count: usize = call.invoke_async(&mut self.connections.get().await?).await?;
             if count < PART {
                 return Ok(());

@@ -1,7 +1,5 @@
 //! Tasks: claim, renew, complete, release, expire, progress.
 
-use std::collections::BTreeSet;
-
 use relevo_shared::{
     BranchId, JobId, SkillName, TaskId, WorkerId,
     job::{LogLine, Stage},
@@ -43,8 +41,8 @@ pub struct Claim<'a> {
     pub max: usize,
     /// How long its leases last.
     pub lease_ms: u64,
-    /// Blueprints whose tasks are not handed out for now.
-    pub paused: &'a BTreeSet<String>,
+    /// Whether a blueprint may be paused: then each task is looked at.
+    pub some_paused: bool,
 }
 
 /// Answer to a request for tasks.
@@ -161,9 +159,7 @@ impl Store {
         }
         call.arg(Keys::prefix(partition)).arg(claim.worker.as_str()).arg(claim.max).arg(claim.lease_ms);
         call.arg(millis(self.durations.confirm));
-        for blueprint in claim.paused {
-            call.arg(blueprint);
-        }
+        call.arg(if claim.some_paused { "1" } else { "" });
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         let tasks: Vec<Vec<String>> = reply.next()?;
         let tasks = tasks.into_iter().map(read_claimed).collect::<Result<_>>()?;

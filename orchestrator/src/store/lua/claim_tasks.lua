@@ -1,13 +1,10 @@
 -- claim_tasks: queued -> leased | parked                                 story: a_task_is_claimed_by_one_worker_only
--- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms, paused blueprint...
+-- KEYS leases, queue...   ARGV prefix, worker, max, lease_ms, confirm_ms, "1" if a blueprint may be paused
 -- replies: "empty" when no queue holds any more, else "more"; then one list per task: id, skill, params, attempt, token,
 -- priority, deadline ("" for none), heartbeat_ms ("" for none), queued_at, now, trace ("" for none)
 local leases, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 local max, lease_ms, confirm_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now
-
-local paused = {}
-for i = 6, #ARGV do paused[ARGV[i]] = true end
 
 -- Puts a task where it waits for something else than a worker.
 local function park(task, record_key, name)
@@ -38,9 +35,11 @@ local function lease(head)
   if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
   local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
   if j[2] or j[3] then return end
-  if #ARGV > 5 then
+  if ARGV[6] == "1" then
     local blueprint = redis.call("HGET", job_key, "blueprint")
-    if paused[blueprint] then return park(task, record_key, "blueprint:" .. blueprint) end
+    if redis.call("SISMEMBER", prefix .. "paused", blueprint) == 1 then
+      return park(task, record_key, "blueprint:" .. blueprint)
+    end
   end
   if t[11] and t[11] ~= "" and not take_slots(task, record_key, t[11]) then return end
 
