@@ -2,7 +2,7 @@
 
 use relevo_shared::{
     JobId,
-    job::{ApprovalView, HistoryEvent, JobState, JobView, StateVisit},
+    job::{ApprovalView, HistoryEvent, JobState, JobView, StateVisit, WAITING_FOR_HUMAN},
 };
 use serde::de::DeserializeOwned;
 
@@ -72,9 +72,6 @@ pub fn history_event(record: EventRecord) -> HistoryEvent {
         comment: text("comment"),
     }
 }
-
-/// The word for a job that waits for a person.
-const WAITING_FOR_HUMAN: &str = "waiting_for_human";
 
 fn instant(text: Option<String>) -> Option<i64> {
     text?.parse().ok()

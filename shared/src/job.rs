@@ -250,6 +250,20 @@ pub struct HistoryEvent {
     pub comment: Option<String>,
 }
 
+impl JobView {
+    /// Its canonical state: a job that waits for a person is waiting. `None` when the status is no word that is known.
+    #[must_use]
+    pub fn state(&self) -> Option<JobState> {
+        match self.status.as_str() {
+            WAITING_FOR_HUMAN => Some(JobState::Waiting),
+            word => JobState::from_word(word),
+        }
+    }
+}
+
+/// The status of a job that waits for a person.
+pub const WAITING_FOR_HUMAN: &str = "waiting_for_human";
+
 /// One state that a job entered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StateVisit {

@@ -51,6 +51,37 @@ fn every_blueprint_of_this_repository_is_valid() {
 }
 
 #[test]
+fn a_job_is_explained_decided_and_cancelled() {
+    let relevo = Relevo::dev();
+    let submit = |name: &str| text(&json_of(&relevo.cli(&["submit", name, "--json"]))["job_id"]);
+    let said = |arguments: &[&str]| {
+        let output = relevo.cli(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let (board, by_hand) = (submit("board"), submit("by_hand"));
+
+    assert_eq!(said(&["explain", &board]), "waiting_for_human\n  Ask: a person has to decide");
+    assert_eq!(said(&["explain", &by_hand]), "pending\n  Hand: no worker that is alive has the skill `hand`");
+    assert_eq!(said(&["approve", &board, "--comment", "fine"]), "approval_received");
+    assert!(relevo.cli(&["watch", &board]).status.success());
+    assert_eq!(said(&["cancel", &by_hand]), "cancellation_request_accepted");
+    let refused = relevo.cli(&["retry", &by_hand]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("with status cancelled"), "{refused:?}");
+}
+
+#[test]
+fn a_blueprint_is_drawn() {
+    let relevo = Relevo::dev();
+
+    let dot = relevo.cli(&["graph", "blueprints/beto_sentiment.yaml"]);
+    let svg = relevo.cli(&["graph", "--svg", "blueprints/beto_sentiment.yaml"]);
+
+    assert!(String::from_utf8_lossy(&dot.stdout).starts_with("digraph"), "{dot:?}");
+    assert!(String::from_utf8_lossy(&svg.stdout).contains("</svg>"), "{svg:?}");
+}
+
+#[test]
 fn a_server_that_is_away_is_named() {
     let relevo = Relevo::dev();
     let output = std::process::Command::new(rig::program("relevo"))

@@ -85,3 +85,22 @@ fn a_file_of_no_job_is_not_found() {
     assert_eq!(up.refusal(404).job_id.as_deref(), Some(nobody));
     assert_eq!(down.refusal(404).job_id.as_deref(), Some(nobody));
 }
+
+#[test]
+fn a_file_that_is_not_what_its_digest_says_is_not_kept() {
+    let relevo = Relevo::dev();
+    let id = relevo.api().create("jobs/by_hand", &json!({}));
+    let put = |name: &str, digest: &str| {
+        let path = format!("/api/v1/jobs/{id}/files/content/{name}");
+        let request = relevo.api().request(reqwest::Method::PUT, &path).header("Content-Digest", digest);
+        rig::Api::send(request.body("hello"))
+    };
+
+    // printf hello | openssl dgst -sha256 -binary | base64
+    assert_eq!(put("whole.txt", "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:").status, 200);
+    let refusal = put("cut.txt", "sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCU=:").refusal(422);
+
+    assert_eq!(refusal.details[0].field, "Content-Digest");
+    let download = |name: &str| relevo.api().get(&format!("/api/v1/jobs/{id}/files/download/{name}")).status.as_u16();
+    assert_eq!((download("whole.txt"), download("cut.txt")), (302, 404));
+}

@@ -97,6 +97,27 @@ fn a_fan_out_says_why_its_branches_wait() {
 }
 
 #[test]
+fn one_clients_many_jobs_do_not_keep_another_waiting() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &[]);
+    let hand = relevo.hand("w", &["hand"]);
+    for _ in 0..300 {
+        let _id = relevo.api().create("jobs/by_hand", &json!({}));
+    }
+    let few: Vec<String> = (0..10).map(|_| relevo.stranger().create("jobs/by_hand", &json!({}))).collect();
+
+    // Two clients take turns: after twenty tasks the ten of the second are done, behind three hundred.
+    let mut done = 0;
+    for _ in 0..20 {
+        let task = hand.claim();
+        done += usize::from(few.contains(&task.job_id.to_string()));
+        assert_eq!(hand.succeed(&task, &json!({})).status, 200);
+    }
+
+    assert_eq!(done, 10);
+}
+
+#[test]
 fn a_workers_reputation_is_the_share_of_its_good_results() {
     let redis = Redis::start();
     let relevo = operated(&redis);

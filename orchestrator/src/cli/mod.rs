@@ -1,8 +1,10 @@
 //! The command line: `serve` and `dev` run the orchestrator, the rest are clients of one.
 
+mod act;
 mod client;
 mod datasets;
 mod dev;
+mod graph;
 mod output;
 mod serve;
 mod show;
@@ -52,6 +54,16 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Show a job's result and the first rows of its table.
     Show(show::ShowArguments),
+    /// Say what a job waits for, and which workers could take its task.
+    Explain(act::ActArguments),
+    /// Cancel a job.
+    Cancel(act::ActArguments),
+    /// Let a failed or quarantined job go on from the state that failed.
+    Retry(act::ActArguments),
+    /// Decide what a job waits for.
+    Approve(act::ApproveArguments),
+    /// Draw a blueprint file.
+    Graph(graph::GraphArguments),
     /// Upload, list and describe datasets.
     #[command(subcommand)]
     Datasets(datasets::DatasetsCommand),
@@ -81,6 +93,11 @@ pub fn main() -> ExitCode {
         Command::Submit(arguments) => block_on(submit::submit(arguments)),
         Command::Watch(arguments) => block_on(watch::watch(arguments)),
         Command::Show(arguments) => block_on(show::show(arguments)),
+        Command::Explain(arguments) => block_on(act::explain(arguments)),
+        Command::Cancel(arguments) => block_on(act::cancel(arguments)),
+        Command::Retry(arguments) => block_on(act::retry(arguments)),
+        Command::Approve(arguments) => block_on(act::approve(arguments)),
+        Command::Graph(arguments) => graph::graph(&arguments),
         Command::Token(command) => token::token(&command),
         Command::Datasets(command) => block_on(datasets::datasets(command)),
     };

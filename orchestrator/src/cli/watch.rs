@@ -37,7 +37,7 @@ pub(super) async fn watch(arguments: WatchArguments) -> Result<ExitCode, Failure
     let mut screen = Screen::new(arguments.json);
     loop {
         let job = client.job(&arguments.job).await?;
-        let state = JobState::from_word(&job.status).ok_or_else(|| format!("unknown state {}", job.status))?;
+        let state = job.state().ok_or_else(|| format!("unknown state {}", job.status))?;
         screen.show(&job)?;
         if state.is_terminal() {
             return screen.finish(&job, state);

@@ -9,7 +9,14 @@ use axum::{
 use futures_util::StreamExt;
 use relevo_shared::dataset::{CommitView, DatasetList, DatasetSummary, DatasetView, TableRef};
 
-use super::{App, auth::Client, body, files::limited, openapi};
+use super::{
+    App,
+    auth::Client,
+    body,
+    digest::{Expected, verified},
+    files::limited,
+    openapi,
+};
 use crate::{
     error::{Error, Result},
     intake::{self, NewTable},
@@ -23,6 +30,7 @@ const MOST: usize = 1000;
 /// Stores a table as the newest commit of a dataset.
 ///
 /// The same bytes again give the commit that they gave before. Without a media type the format is told from the bytes.
+/// `Content-Digest` and `Content-MD5` are checked, as for files.
 #[utoipa::path(
     put,
     path = "/api/datasets/{dataset_id}/tables/{table_key}",
@@ -58,7 +66,7 @@ pub(super) async fn put_table(
     check_name("table_key", &table_key)?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let new = NewTable { dataset_id, table_key, content_type: content_type.map(str::to_owned) };
-    let body = limited(body, app.limits.upload).boxed();
+    let body = verified(limited(body, app.limits.upload), Expected::read(&headers)?).boxed();
     intake::take_table(&app.store, blobs, new, body).await.map(Json)
 }
 

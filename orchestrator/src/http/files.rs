@@ -6,7 +6,7 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
 use futures_util::{StreamExt, TryStreamExt, future};
@@ -17,7 +17,14 @@ use relevo_shared::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{App, auth::Client, body, jobs::own_job, openapi};
+use super::{
+    App,
+    auth::Client,
+    body,
+    digest::{Expected, verified},
+    jobs::own_job,
+    openapi,
+};
 use crate::{
     blobs::LONGEST_LINK,
     error::{Error, Result},
@@ -78,6 +85,9 @@ fn link_duration(text: Option<&str>) -> Result<Duration> {
 }
 
 /// Stores a file, streamed through this service.
+///
+/// With `Content-Digest` (sha-256 or sha-512) or `Content-MD5` the bytes are checked, and nothing of a body is kept that is
+/// not what it says.
 #[utoipa::path(
     put,
     path = "/api/v1/jobs/{job_id}/files/content/{filename}",
@@ -100,12 +110,13 @@ pub(super) async fn upload(
     State(app): State<App>,
     client: Client,
     body::Path((id, filename)): body::Path<(String, String)>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Uploaded>> {
     let blobs = app.blobs()?;
     let job = own_job(&app, &client, &id).await?;
     let key = key(job, &filename)?;
-    let body = limited(body, app.limits.upload).boxed();
+    let body = verified(limited(body, app.limits.upload), Expected::read(&headers)?).boxed();
     blobs.write_stream(&key, body).await?;
     Ok(Json(Uploaded { status: "uploaded".to_owned(), s3_uri: blobs.uri(&key) }))
 }

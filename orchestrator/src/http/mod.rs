@@ -5,6 +5,7 @@ mod auth;
 mod blueprints;
 mod body;
 mod datasets;
+mod digest;
 mod docs;
 mod files;
 mod idempotency;
