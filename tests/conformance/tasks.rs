@@ -1,8 +1,10 @@
 //! Tasks: claimed in order, ended by the worker that holds them, taken back from one that is gone.
 
+use std::time::Duration;
+
 use relevo::{
     domain::task::Outcome,
-    store::{Claim, Completion, LeaseAnswer, NewJob, Pausable, Pauses, Renewed, Wants},
+    store::{Cancellation, Claim, ClaimedTask, Completion, LeaseAnswer, NewJob, Pausable, Pauses, Renewed, Wants},
 };
 use relevo_shared::JobId;
 use rig::SOON;
@@ -157,7 +159,7 @@ async fn a_client_with_many_tasks_does_not_keep_another_waiting() {
 #[tokio::test]
 async fn a_task_waits_for_a_slot_and_is_queued_when_one_is_free() {
     let bench = Bench::new();
-    let limited = NewJob { slots: "key=1".to_owned(), ..job() };
+    let limited = with_slots("key=1");
     let first = bench.submit_like(&limited).await;
     let second = bench.submit_like(&limited).await;
     let free = bench.submit(0).await;
@@ -166,11 +168,77 @@ async fn a_task_waits_for_a_slot_and_is_queued_when_one_is_free() {
     let jobs: Vec<JobId> = claimed.iter().map(|task| task.id.job()).collect();
     assert_eq!(jobs, [first, free]);
     assert!(bench.claim("w", 10).await.is_empty());
-    let outcome = Outcome::Succeeded { output: json!({}) };
-    bench.store.complete_task(claimed[0].id, &worker("w"), None, &outcome, "a").await.unwrap();
+    complete(&bench, &claimed[0]).await;
 
-    let after: Vec<JobId> = bench.claim("w", 10).await.iter().map(|task| task.id.job()).collect();
-    assert_eq!(after, [second]);
+    assert_eq!(claimed_jobs(&bench).await, [second]);
+}
+
+#[tokio::test]
+async fn a_slot_is_passed_on_when_the_task_that_was_queued_for_it_is_cancelled() {
+    let bench = Bench::new();
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        jobs.push(bench.submit_like(&with_slots("key=1")).await);
+    }
+    let first = bench.claim("w", 10).await.remove(0);
+    complete(&bench, &first).await;
+
+    let cancelled = bench.store.cancel_job(jobs[1], "tests", Duration::ZERO, "{}").await.unwrap();
+
+    assert!(matches!(cancelled, Cancellation::Cancelled(_)), "{cancelled:?}");
+    assert_eq!(claimed_jobs(&bench).await, [jobs[2]]);
+}
+
+#[tokio::test]
+async fn a_slot_is_passed_on_when_the_task_that_was_queued_for_it_lacks_another() {
+    let bench = Bench::new();
+    let mut jobs = Vec::new();
+    for slots in ["all=2 key=1", "all=2", "all=2 key=1", "all=2"] {
+        jobs.push(bench.submit_like(&with_slots(slots)).await);
+    }
+    let claimed = bench.claim("w", 10).await;
+    assert_eq!(claimed.iter().map(|task| task.id.job()).collect::<Vec<_>>(), jobs[..2]);
+    complete(&bench, &claimed[1]).await;
+
+    // The third cannot run beside the first, so the last one takes the place of the second.
+    assert_eq!(claimed_jobs(&bench).await, []);
+    assert_eq!(claimed_jobs(&bench).await, [jobs[3]]);
+}
+
+#[tokio::test]
+async fn the_time_to_be_claimed_goes_on_while_a_task_is_parked() {
+    let bench = Bench::new();
+    bench.submit_like(&with_slots("key=1")).await;
+    let first = bench.claim("w", 10).await.remove(0);
+    let waits = bench.submit_like(&NewJob { dispatch_ms: Some(60_000), ..with_slots("key=1") }).await;
+    let mut connection = bench.connection();
+    let mut deadline = || {
+        let mut command = redis::cmd("ZSCORE");
+        command.arg("relevo:{p00}:leases").arg(format!("{waits}.1"));
+        command.query::<Option<f64>>(&mut connection).expect("Redis answers")
+    };
+    let before = deadline();
+    assert_eq!(claimed_jobs(&bench).await, []);
+
+    complete(&bench, &first).await;
+
+    assert!(before.is_some());
+    assert_eq!(deadline(), before);
+}
+
+fn with_slots(slots: &str) -> NewJob {
+    NewJob { slots: slots.to_owned(), ..job() }
+}
+
+async fn complete(bench: &Bench, task: &ClaimedTask) {
+    let outcome = Outcome::Succeeded { output: json!({}) };
+    let completion =
+        bench.store.complete_task(task.id, &worker("w"), None, &outcome, "a").await.expect("Redis answers");
+    assert!(matches!(completion, Completion::Accepted { .. }), "{completion:?}");
+}
+
+async fn claimed_jobs(bench: &Bench) -> Vec<JobId> {
+    bench.claim("w", 10).await.iter().map(|task| task.id.job()).collect()
 }
 
 #[tokio::test]

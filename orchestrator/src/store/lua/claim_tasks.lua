@@ -17,6 +17,7 @@ local function take_slots(task, record_key, slots)
   for name, limit in slots:gmatch("(%S+)=(%d+)") do
     if redis.call("SCARD", prefix .. "slot:" .. name) >= tonumber(limit) then
       park(task, record_key, name)
+      pass_slots(prefix, slots, now)
       return false
     end
   end
@@ -33,17 +34,18 @@ local function lease(head)
   local t = redis.call("HMGET", record_key, "task", "task_state", "skill", "params", "attempt", "priority", "timeout_ms",
     "heartbeat_ms", "queued_at", "claims", "slots", "client")
   if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
+  now = now or clock()
   local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
-  if j[2] or j[3] then return end
+  if j[2] or j[3] then return pass_slots(prefix, t[11], now) end
   if ARGV[6] == "1" then
     local blueprint = redis.call("HGET", job_key, "blueprint")
     if redis.call("SISMEMBER", prefix .. "paused", blueprint) == 1 then
-      return park(task, record_key, "blueprint:" .. blueprint)
+      park(task, record_key, "blueprint:" .. blueprint)
+      return pass_slots(prefix, t[11], now)
     end
   end
   if t[11] and t[11] ~= "" and not take_slots(task, record_key, t[11]) then return end
 
-  now = now or clock()
   local token = (tonumber(t[10]) or 0) + 1
   local deadline = t[7] ~= "" and now + t[7] or nil
   if j[4] and j[4] ~= "" then deadline = math.min(deadline or math.huge, tonumber(j[4])) end

@@ -47,29 +47,45 @@ local function place_in_queue(prefix, queue, client, priority)
   return tag - priority * 1e12
 end
 
--- Puts a task into its queue and wakes one waiting poll on every replica. With `dispatch_ms` it must be claimed within that time.
+-- Puts a task into its queue and wakes one waiting poll on every replica. With `dispatch_ms` it must be claimed within that time,
+-- which goes on while it is parked.
 local function enqueue(prefix, queue, task, score, dispatch_ms, now)
   redis.call("ZADD", prefix .. "queue:" .. queue, score, task)
-  if dispatch_ms and dispatch_ms ~= "" then redis.call("ZADD", prefix .. "leases", now + dispatch_ms, task) end
+  if dispatch_ms and dispatch_ms ~= "" then redis.call("ZADD", prefix .. "leases", "NX", now + dispatch_ms, task) end
   redis.call("PUBLISH", "relevo:wake", queue)
 end
 
--- Queues a task that was parked, unless it is gone.
+-- Queues a task that was parked, and says so, unless it is gone.
 local function unpark(prefix, task, now)
   local record = record_of(prefix, branch_of(task))
   local t = redis.call("HMGET", record, "task_state", "queue", "score", "dispatch_ms")
-  if t[1] ~= "parked" then return end
+  if t[1] ~= "parked" then return false end
   redis.call("HSET", record, "task_state", "queued")
   enqueue(prefix, t[2], task, t[3], t[4], now)
+  return true
 end
 
--- Gives back the slots that a task held, and queues the first task that waits for each. `slots` are words `<name>=<limit>`.
+-- Queues the first task that waits for a slot.
+local function offer_slot(prefix, name, now)
+  repeat
+    local task = redis.call("ZPOPMIN", prefix .. "parked:" .. name)[1]
+  until not task or unpark(prefix, task, now)
+end
+
+-- Gives back the slots that a task held, each to the first that waits for it. `slots` are words `<name>=<limit>`.
 local function free_slots(prefix, slots, task, now)
   if not slots then return end
   for name in slots:gmatch("(%S+)=%d+") do
     redis.call("SREM", prefix .. "slot:" .. name, task)
-    local next = redis.call("ZPOPMIN", prefix .. "parked:" .. name)[1]
-    if next then unpark(prefix, next, now) end
+    offer_slot(prefix, name, now)
+  end
+end
+
+-- A task that may have been queued because a slot was free leaves its queue without taking it: the next one gets the chance.
+local function pass_slots(prefix, slots, now)
+  if not slots then return end
+  for name, limit in slots:gmatch("(%S+)=(%d+)") do
+    if redis.call("SCARD", prefix .. "slot:" .. name) < tonumber(limit) then offer_slot(prefix, name, now) end
   end
 end
 
@@ -77,7 +93,10 @@ end
 local function revoke(prefix, record, task, now)
   local t = redis.call("HMGET", record, "task_state", "queue", "slots", "worker", "parked")
   redis.call("ZREM", prefix .. "leases", task)
-  if t[1] == "queued" then redis.call("ZREM", prefix .. "queue:" .. t[2], task) end
+  if t[1] == "queued" then
+    redis.call("ZREM", prefix .. "queue:" .. t[2], task)
+    pass_slots(prefix, t[3], now)
+  end
   if t[1] == "parked" then redis.call("ZREM", prefix .. "parked:" .. t[5], task) end
   if t[1] == "leased" then free_slots(prefix, t[3], task, now) end
   if t[1] ~= "done" then redis.call("HSET", record, "task_state", "revoked") end
