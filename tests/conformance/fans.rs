@@ -59,6 +59,20 @@ async fn a_fan_ends_with_its_last_branch() {
 }
 
 #[tokio::test]
+async fn a_fan_goes_with_the_step_that_takes_its_outputs() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 1, None, 0).await;
+    bench.store.open_branches(fan).await.unwrap();
+    assert_eq!(end(&bench, fan.branch(0), 0, result("0")).await, BranchAdvance::Joined);
+    assert!(bench.store.read_fan(fan).await.unwrap().is_some());
+
+    assert!(bench.advance(fan.job, 1, &step(JobState::Running)).await);
+
+    assert_eq!(bench.store.read_fan(fan).await.unwrap(), None);
+    assert!(bench.store.fan_outputs(fan).await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn no_more_branches_run_at_once_than_the_limit() {
     let bench = Bench::new();
     let fan = fanned(&bench, 5, Some(2), 0).await;

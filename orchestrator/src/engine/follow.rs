@@ -37,8 +37,6 @@ pub(super) enum Follow {
     Submit(BranchId, JobId),
     /// A job is to be cancelled, because the one that waits for it has ended.
     Cancel(JobId),
-    /// The outputs of a fan-out have been taken.
-    Drop(FanId),
 }
 
 impl Follow {
@@ -46,7 +44,7 @@ impl Follow {
     const fn job(self) -> JobId {
         match self {
             Self::Look(branch) | Self::Submit(branch, _) => branch.job,
-            Self::Open(fan) | Self::Drop(fan) => fan.job,
+            Self::Open(fan) => fan.job,
             Self::Cancel(job) => job,
         }
     }
@@ -86,7 +84,6 @@ impl Engine {
             Follow::Open(fan) => self.open(fan).await,
             Follow::Submit(branch, child) => self.submit_child(branch, child).await,
             Follow::Cancel(job) => self.cancel(job, "parent").await.map(|(_, follow)| follow),
-            Follow::Drop(fan) => self.store.drop_fan(fan).await.map(|()| Vec::new()).map_err(Error::from),
         }
     }
 
@@ -141,7 +138,7 @@ impl Engine {
                 let fan = fan().ok_or_else(|| Error::Broken(branch.job, "it waits for no fan-out".to_owned()))?;
                 let outputs = self.store.fan_outputs(fan).await?;
                 let outputs = outputs.iter().map(|output| parse(branch.job, output)).collect::<Result<Vec<Value>>>()?;
-                Found::Move(Move::Go(Event::FanSucceeded { outputs }), Some(Follow::Drop(fan)))
+                go(Event::FanSucceeded { outputs })
             }
             Happened::FanFailed(error) => {
                 let FanFailure { error, quarantine } = parse(branch.job, &error)?;

@@ -257,16 +257,6 @@ impl Store {
         Ok(outputs)
     }
 
-    /// Removes what is left of a fan-out whose outputs have been taken.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn drop_fan(&self, fan: FanId) -> Result<()> {
-        let mut command = redis::cmd("UNLINK");
-        command.arg(self.keys.fan(fan)).arg(self.keys.items(fan)).arg(self.keys.results(fan));
-        Ok(command.query_async(&mut self.connections.get().await?).await?)
-    }
-
     /// Fan-outs of a partition that are over and whose branches are to be stopped.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 -- replies: ok and what the fan wants: "" | "joined" (its parent can go on) | "more" (a branch can be opened) | missing | stale | ended
 local record_key, due, job, fan, prefix, branch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2]
 local step = named(6)
-local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "slots", "task", "task_state", "worker", "token", "digest"}
+local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "task", "task_state", "fan", "worker", "token", "digest"}
 local b = {}
 for i, value in ipairs(redis.call("HMGET", record_key, unpack(names))) do b[names[i]] = value end
 if not b.revision then return {"missing"} end

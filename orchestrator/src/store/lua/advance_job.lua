@@ -3,8 +3,8 @@
 -- replies: ok and the parent's branch ("" for none) | missing | stale | ended | cancelling
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local step = named(6)
-local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "slots", "unique", "webhook_url", "parent", "deadline",
-  "task", "task_state", "worker", "token", "digest", "cancelling_at"}
+local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "unique", "webhook_url", "parent", "deadline",
+  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at"}
 local j = {}
 for i, value in ipairs(redis.call("HMGET", job, unpack(names))) do j[names[i]] = value end
 if not j.revision then return {"missing"} end

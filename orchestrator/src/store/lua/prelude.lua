@@ -111,6 +111,12 @@ local function drop_approval(prefix, branch)
   end
 end
 
+-- The outputs of a fan-out that has succeeded have been taken. One that has not is swept.
+local function drop_fan(prefix, name)
+  if redis.call("HGET", prefix .. "fan:" .. name, "state") ~= "succeeded" then return end
+  redis.call("UNLINK", prefix .. "fan:" .. name, prefix .. "items:" .. name, prefix .. "results:" .. name)
+end
+
 -- Stops whatever a branch waits for. Says which worker holds its task, the task, and its child ("" for none).
 local function abort(prefix, branch, record_key, now)
   local b = redis.call("HMGET", record_key, "task", "fan", "child")
@@ -131,8 +137,8 @@ end
 
 -- Writes one step of a branch, as the domain decided it, with more fields of its record. `step` may have: execution, current,
 -- entered, state, due_ms, result, error, number (of a task) with skill, queue, params, timeout_ms, heartbeat_ms, attempt; child
--- (with skill and params: its blueprint and input); approval; fan with fan_total, fan_limit, fan_tolerated, fan_variables. `terms` are the job's client, priority, dispatch_ms and
--- slots, and the task_state that the branch was in.
+-- (with skill and params: its blueprint and input); approval; fan with fan_total, fan_limit, fan_tolerated, fan_variables. `terms`
+-- are the job's client, priority and dispatch_ms, and the task_state and the fan that the branch had.
 local function apply_step(prefix, branch, record_key, step, terms, now, fields)
   local job = job_of(branch)
   local function field(name, value)
@@ -140,6 +146,7 @@ local function apply_step(prefix, branch, record_key, step, terms, now, fields)
     fields[#fields + 1] = value
   end
   if terms.task_state == "open" then drop_approval(prefix, branch) end
+  if terms.fan and terms.fan ~= "" then drop_fan(prefix, job .. "." .. terms.fan) end
   for _, name in ipairs({"execution", "current", "result", "error", "child", "fan"}) do
     field(name, step[name] or "")
   end
