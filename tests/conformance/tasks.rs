@@ -75,6 +75,19 @@ async fn a_claim_that_is_never_confirmed_goes_back_to_its_queue() {
 }
 
 #[tokio::test]
+async fn claims_that_were_never_confirmed_are_counted_for_one_task_only() {
+    let bench = Bench::hasty();
+    let job = bench.submit(0).await;
+    bench.claim("deaf", 1).await;
+    wait_for_claim(&bench).await;
+    assert_ne!(bench.field(job, "unconfirmed").await.as_deref(), Some("0"));
+
+    assert!(bench.advance(job, 1, &crate::fixture::task_step(2)).await);
+
+    assert_eq!(bench.field(job, "unconfirmed").await.as_deref(), Some("0"));
+}
+
+#[tokio::test]
 async fn a_claim_that_was_confirmed_is_kept() {
     let bench = Bench::hasty();
     bench.submit(0).await;

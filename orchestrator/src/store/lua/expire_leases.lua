@@ -9,14 +9,15 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
   local record_key = record_of(prefix, branch)
   local t = redis.call("HMGET", record_key, "task", "task_state", "confirmed", "task_deadline", "unconfirmed", "queue", "score",
     "worker", "slots", "dispatch_ms")
+  local held_by = t[2] == "leased" and t[8] or ""
   redis.call("ZREM", leases, id)
   local function ended(outcome, event)
     -- Without the name of its worker, whose next heartbeat will hear that it holds the task no more.
     redis.call("HSET", record_key, "task_state", "done", "worker", "", "outcome", outcome, "digest", "expired")
     redis.call("ZADD", due, now + ARGV[4], branch)
-    record(prefix, job, event, "task", id, "worker", t[8] or "")
+    record(prefix, job, event, "task", id, "worker", held_by)
     branches[#branches + 1] = branch
-    branches[#branches + 1] = t[2] == "leased" and t[8] or ""
+    branches[#branches + 1] = held_by
   end
   if t[1] == id:match("%d+$") and t[2] == "leased" then
     local overdue = t[4] ~= "" and tonumber(t[4]) <= now
@@ -26,7 +27,7 @@ for _, id in ipairs(redis.call("ZRANGEBYSCORE", leases, "-inf", now, "LIMIT", 0,
       redis.call("HINCRBY", record_key, "unconfirmed", 1)
       redis.call("HSET", record_key, "task_state", "queued", "worker", "")
       enqueue(prefix, t[6], id, t[7], t[10], now)
-      record(prefix, job, "requeued", "task", id, "worker", t[8])
+      record(prefix, job, "requeued", "task", id, "worker", held_by)
     else
       ended(overdue and ARGV[6] or ARGV[5], overdue and "timed_out" or "lease_expired")
     end

@@ -158,6 +158,7 @@ local function apply_step(prefix, branch, record_key, step, terms, now, fields)
   end
   if step.number then
     field("outcome", "")
+    field("unconfirmed", 0)
     field("queued_at", now)
     if step.queue then
       local score = place_in_queue(prefix, step.queue, terms.client, terms.priority)
