@@ -50,6 +50,27 @@ async fn a_job_that_has_ended_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_job_that_will_not_move_again_keeps_nothing_to_move_with() {
+    for (end, keeps) in [
+        (JobState::Completed, false),
+        (JobState::Cancelled, false),
+        (JobState::Failed, true),
+        (JobState::Quarantined, true),
+    ] {
+        let bench = Bench::new();
+        let job = bench.submit(0).await;
+        assert!(bench.advance(job, 1, &step(end)).await);
+
+        for moving in ["execution", "params", "queue"] {
+            assert_eq!(bench.field(job, moving).await.is_some(), keeps, "{moving} of a job that is {}", end.as_str());
+        }
+        for shown in ["state", "hash", "input", "result", "ended_at"] {
+            assert!(bench.field(job, shown).await.is_some(), "{shown} of a job that is {}", end.as_str());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_job_whose_time_has_come_is_held_back_from_other_replicas() {
     let bench = Bench::new();
     let job = bench.submit(0).await;

@@ -191,6 +191,11 @@ local function announce(prefix, id, webhook_url, event, mark, now)
   end
 end
 
+-- What a job needs to move on, which nobody asks of one that never will.
+local MOVING_FIELDS = {"execution", "start", "fans", "fan", "child", "wait_until", "params", "outcome", "digest", "queue", "score",
+  "queued_at", "dispatch_ms", "result_ms", "timeout_ms", "heartbeat_ms", "lease_ms", "leased_at", "task_deadline", "confirmed",
+  "unconfirmed", "claims", "parked"}
+
 -- What is left to do when a job has reached its end: `job` holds its fields client, unique, webhook_url, parent, deadline.
 local function finish_job(prefix, id, record_key, state, revision, retention_ms, job, now)
   if job.deadline and job.deadline ~= "" then redis.call("ZREM", prefix .. "deadlines", id) end
@@ -201,6 +206,8 @@ local function finish_job(prefix, id, record_key, state, revision, retention_ms,
   end
   announce(prefix, id, job.webhook_url, state, revision, now)
   if job.parent and job.parent ~= "" then redis.call("ZADD", prefix .. "due", now, job.parent) end
+  -- The other two can be retried.
+  if state == "completed" or state == "cancelled" then redis.call("HDEL", record_key, unpack(MOVING_FIELDS)) end
   redis.call("PEXPIRE", record_key, retention_ms)
   redis.call("PEXPIRE", prefix .. "events:" .. id, retention_ms)
 end
