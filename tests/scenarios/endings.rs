@@ -107,6 +107,18 @@ fn a_job_that_is_put_off_starts_when_its_time_has_come() {
 }
 
 #[test]
+fn a_job_that_is_put_off_may_begin_with_a_fan_out_and_have_another() {
+    let relevo = Relevo::dev();
+    let at = OffsetDateTime::now_utc() + time::Duration::milliseconds(500);
+    let run_at = at.format(&Rfc3339).expect("an instant of today can be written");
+
+    let body = json!({ "initial_data": { "numbers": [1, 2] }, "run_at": run_at });
+    let id = create(&relevo.api(), "jobs/two_fans", &body);
+
+    assert_eq!(relevo.api().wait(&id, JobState::Completed).result, Some(json!([1, 2])));
+}
+
+#[test]
 fn an_unfinished_job_with_the_same_key_is_answered_instead_of_a_new_one() {
     let relevo = Relevo::dev();
     let hand = relevo.hand("hand", &["hand"]);

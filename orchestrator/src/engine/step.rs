@@ -151,7 +151,7 @@ impl Engine {
                         }
                     }
                 },
-                Next::Fan(order) => wants = Wants::Fan(self.stock(branch, begun, order).await?),
+                Next::Fan(order) => wants = Wants::Fan(self.stock(branch, standing, order).await?),
                 Next::Wait { for_ms, .. } => due_in_ms = Some(*for_ms),
                 Next::Succeed { output } => end = Some(End::Result(output.to_string())),
                 Next::Failed { state, error, cause, details, quarantine } => {
@@ -180,9 +180,10 @@ impl Engine {
     }
 
     /// Stores the starts of a fan-out's branches, so that the step that begins it can be small.
-    async fn stock(&self, branch: BranchId, begun: bool, order: &FanOrder) -> Result<FanWrite> {
+    async fn stock(&self, branch: BranchId, standing: &Standing, order: &FanOrder) -> Result<FanWrite> {
         // A job that is not stored yet has had none.
-        let number = if begun || branch.place.is_some() { self.store.number_fan(branch.job).await? } else { 1 };
+        let is_stored = standing.revision > 0 || branch.place.is_some();
+        let number = if is_stored { self.store.number_fan(branch.job).await? } else { 1 };
         let starts: Vec<String> = order
             .branches
             .iter()
