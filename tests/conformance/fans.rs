@@ -59,6 +59,28 @@ async fn a_fan_ends_with_its_last_branch() {
 }
 
 #[tokio::test]
+async fn the_starts_of_a_fan_may_be_stored_again() {
+    let bench = Bench::new();
+    let starts: Vec<String> = (0..3).map(|index| format!("start {index}")).collect();
+    // As by a replica that died before it wrote the step.
+    let never_begun = FanId { job: JobId::fresh(), number: 1 };
+    bench.store.stock_fan(never_begun, &starts).await.unwrap();
+    bench.store.stock_fan(never_begun, &starts).await.unwrap();
+    let begun = fanned(&bench, 3, None, 0).await;
+    bench.store.stock_fan(begun, &starts).await.unwrap();
+
+    let begins = FanWrite { number: 1, total: 3, limit: None, tolerated: 0, variables: "{}".to_owned() };
+    let begins = StepWrite { wants: Wants::Fan(begins), ..step(JobState::Pending) };
+    bench.store.submit_job(never_begun.job, &job(), None, &begins).await.unwrap();
+
+    for fan in [never_begun, begun] {
+        let opened = bench.store.open_branches(fan).await.unwrap();
+        assert_eq!(opened.into_iter().map(|(_, start)| start).collect::<Vec<_>>(), starts);
+        assert!(bench.store.open_branches(fan).await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_fan_goes_with_the_step_that_takes_its_outputs() {
     let bench = Bench::new();
     let fan = fanned(&bench, 1, None, 0).await;

@@ -178,8 +178,12 @@ impl Store {
             let mut call = STOCK_FAN.key(self.keys.items(fan));
             call.arg(offset).arg(millis(self.durations.keep_task)).arg(&starts[offset..offset + part]);
             let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
-            if reply.word() != "ok" {
-                return Err(corrupt(format!("the branches of {fan} are not as they were written")));
+            match reply.word() {
+                "ok" => {}
+                // The job is stored, with this fan-out: its creation was answered too late and came again.
+                "begun" => return Ok(()),
+                "stale" => return Err(corrupt(format!("the branches of {fan} are not as they were written"))),
+                _ => return Err(reply.unexpected()),
             }
             offset += part;
         }
