@@ -52,7 +52,7 @@ pub(super) async fn show(
     Ok(Json(BlueprintView { definition: Some(definition(&blueprint)), ..blueprint_view(&blueprint) }))
 }
 
-/// How a graph is way.
+/// How a graph is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]

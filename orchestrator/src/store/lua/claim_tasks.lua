@@ -32,7 +32,7 @@ local function lease(head)
   local branch, job = branch_of(task), job_of(task)
   local record_key, job_key = record_of(prefix, branch), prefix .. "job:" .. job
   local t = redis.call("HMGET", record_key, "task", "task_state", "skill", "params", "attempt", "priority", "timeout_ms",
-    "heartbeat_ms", "queued_at", "claims", "slots", "client")
+    "heartbeat_ms", "queued_at", "claims", "slots")
   if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
   now = now or clock()
   local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
