@@ -57,27 +57,44 @@ end
 -- Queues a task that was parked, unless it is gone.
 local function unpark(prefix, task, now)
   local record = record_of(prefix, branch_of(task))
-  local t = redis.call("HMGET", record, "task_state", "queue", "score", "dispatch_ms")
+  local t = redis.call("HMGET", record, "task_state", "queue", "score")
   if t[1] ~= "parked" then return end
   redis.call("HSET", record, "task_state", "queued")
-  enqueue(prefix, t[2], task, t[3], t[4], now)
+  -- The time within which it must be claimed goes on.
+  enqueue(prefix, t[2], task, t[3], nil, now)
 end
 
--- Gives back the slots that a task held, and queues the first task that waits for each. `slots` are words `<name>=<limit>`.
+-- For each of these slots that is free, queues the first task of every queue that waits for it: of one queue alone there may
+-- be no worker now. `slots` are words `<name>=<limit>`.
+local function fill_slots(prefix, slots, now)
+  if not slots then return end
+  for name, limit in slots:gmatch("(%S+)=(%d+)") do
+    if redis.call("SCARD", prefix .. "slot:" .. name) < tonumber(limit) then
+      local queues = prefix .. "parked:" .. name
+      for _, queue in ipairs(redis.call("SMEMBERS", queues)) do
+        local next = redis.call("ZPOPMIN", queues .. ":" .. queue)[1]
+        if next then unpark(prefix, next, now) else redis.call("SREM", queues, queue) end
+      end
+    end
+  end
+end
+
+-- Gives back the slots that a task held to those that wait for them.
 local function free_slots(prefix, slots, task, now)
   if not slots then return end
-  for name in slots:gmatch("(%S+)=%d+") do
-    redis.call("SREM", prefix .. "slot:" .. name, task)
-    local next = redis.call("ZPOPMIN", prefix .. "parked:" .. name)[1]
-    if next then unpark(prefix, next, now) end
-  end
+  for name in slots:gmatch("(%S+)=%d+") do redis.call("SREM", prefix .. "slot:" .. name, task) end
+  fill_slots(prefix, slots, now)
 end
 
 -- Takes a task away from whoever holds it, or from the queue that it waits in. Says who held it ("" for nobody).
 local function revoke(prefix, record, task, now)
   local t = redis.call("HMGET", record, "task_state", "queue", "slots", "worker", "parked")
   redis.call("ZREM", prefix .. "leases", task)
-  if t[1] == "queued" then redis.call("ZREM", prefix .. "queue:" .. t[2], task) end
+  if t[1] == "queued" then
+    redis.call("ZREM", prefix .. "queue:" .. t[2], task)
+    -- Perhaps it was queued because a slot was free; that is for another one now.
+    fill_slots(prefix, t[3], now)
+  end
   if t[1] == "parked" then redis.call("ZREM", prefix .. "parked:" .. t[5], task) end
   if t[1] == "leased" then free_slots(prefix, t[3], task, now) end
   if t[1] ~= "done" then redis.call("HSET", record, "task_state", "revoked") end
