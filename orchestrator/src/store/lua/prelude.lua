@@ -109,6 +109,12 @@ local function drop_approval(prefix, branch)
   end
 end
 
+-- A fan-out opens no more branches; those that it has are stopped in parts.
+local function close_fan(prefix, fan, now)
+  redis.call("HSET", prefix .. "fan:" .. fan, "state", "closed")
+  redis.call("ZADD", prefix .. "sweep", now, fan)
+end
+
 -- Stops whatever a branch waits for. Says which worker holds its task, the task, and its child ("" for none).
 local function abort(prefix, branch, record_key, now)
   local b = redis.call("HMGET", record_key, "task", "fan", "child")
@@ -118,11 +124,7 @@ local function abort(prefix, branch, record_key, now)
     worker = revoke(prefix, record_key, task, now)
     drop_approval(prefix, branch)
   end
-  if b[2] and b[2] ~= "" then
-    local fan = job_of(branch) .. "." .. b[2]
-    redis.call("HSET", prefix .. "fan:" .. fan, "state", "closed")
-    redis.call("ZADD", prefix .. "sweep", now, fan)
-  end
+  if b[2] and b[2] ~= "" then close_fan(prefix, job_of(branch) .. "." .. b[2], now) end
   redis.call("ZREM", prefix .. "due", branch)
   return worker, task, b[3] or ""
 end
