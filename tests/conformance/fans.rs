@@ -41,6 +41,13 @@ async fn what_happened(bench: &Bench, fan: FanId) -> Option<Happened> {
     loaded.map(|loaded| loaded.happened)
 }
 
+/// Whether some replica will look at the job of this fan-out.
+fn looked_after(bench: &Bench, fan: FanId) -> bool {
+    let mut due = redis::cmd("ZSCORE");
+    due.arg("relevo:{p00}:due").arg(fan.job.to_string());
+    due.query::<Option<f64>>(&mut bench.connection()).expect("Redis answers").is_some()
+}
+
 #[tokio::test]
 async fn a_fan_ends_with_its_last_branch() {
     let bench = Bench::new();
@@ -150,6 +157,21 @@ async fn a_fan_within_a_fan_is_stopped_when_the_grace_of_its_job_is_over() {
     let outcome = Outcome::Succeeded { output: json!({}) };
     let late = bench.store.complete_task(held.id, &worker("holder"), None, &outcome, "a").await.unwrap();
     assert!(matches!(late, relevo::store::Completion::LeaseLost), "{late:?}");
+}
+
+#[tokio::test]
+async fn room_in_a_fan_is_seen_when_whoever_made_it_has_died() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 2, Some(1), 0).await;
+    assert!(looked_after(&bench, fan), "nobody has opened a branch");
+    bench.store.open_branches(fan).await.unwrap();
+    assert!(what_happened(&bench, fan).await.is_none(), "one at a time");
+    assert!(!looked_after(&bench, fan));
+
+    assert_eq!(end(&bench, fan.branch(0), 0, result("0")).await, BranchAdvance::HasRoom);
+
+    assert!(looked_after(&bench, fan), "nobody has opened the next one");
+    assert!(matches!(what_happened(&bench, fan).await, Some(Happened::FanHasRoom)));
 }
 
 #[tokio::test]

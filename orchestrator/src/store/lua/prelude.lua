@@ -9,6 +9,9 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- After so long a step is looked after that nobody has taken.
+local RECHECK_MS = 5000
+
 -- A whole number without an exponent.
 local function whole(number) return string.format("%.0f", number) end
 
@@ -173,7 +176,9 @@ local function apply_step(prefix, branch, record_key, step, terms, now, fields)
     redis.call("PERSIST", prefix .. "items:" .. job .. "." .. step.fan)
   end
   redis.call("HSET", record_key, unpack(fields))
-  if step.due_ms then redis.call("ZADD", prefix .. "due", now + step.due_ms, branch) end
+  -- Should this replica die before it opens branches or submits the child, another one finds the branch here.
+  local look_ms = (step.fan or step.child) and math.min(step.due_ms or RECHECK_MS, RECHECK_MS) or step.due_ms
+  if look_ms then redis.call("ZADD", prefix .. "due", now + look_ms, branch) end
 end
 
 -- Has a job's webhook told of an event; `mark` tells it from earlier ones of its kind.
