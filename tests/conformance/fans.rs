@@ -1,5 +1,7 @@
 //! Fan-outs: branches are opened as many at a time as may run, and the last one's end is the fan's.
 
+use std::time::Duration;
+
 use relevo::{
     domain::task::Outcome,
     store::{BranchAdvance, End, FanId, FanWrite, Happened, LoadedBranch, StepWrite, Wants},
@@ -37,6 +39,13 @@ fn error() -> End {
 async fn what_happened(bench: &Bench, fan: FanId) -> Option<Happened> {
     let loaded: Option<LoadedBranch> = bench.store.load_branch(fan.job.into()).await.expect("Redis answers");
     loaded.map(|loaded| loaded.happened)
+}
+
+/// Whether some replica will look at the job of this fan-out.
+fn looked_after(bench: &Bench, fan: FanId) -> bool {
+    let mut due = redis::cmd("ZSCORE");
+    due.arg("relevo:{p00}:due").arg(fan.job.to_string());
+    due.query::<Option<f64>>(&mut bench.connection()).expect("Redis answers").is_some()
 }
 
 #[tokio::test]
@@ -151,6 +160,54 @@ async fn what_a_failed_fan_left_behind_is_stopped() {
     let outcome = Outcome::Succeeded { output: json!({}) };
     let late = bench.store.complete_task(held.id, &worker("holder"), None, &outcome, "a").await.unwrap();
     assert!(matches!(late, relevo::store::Completion::LeaseLost), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_fan_within_a_fan_is_stopped_when_the_grace_of_its_job_is_over() {
+    let bench = Bench::new();
+    let outer = fanned(&bench, 1, None, 0).await;
+    bench.store.open_branches(outer).await.unwrap();
+    let inner = FanId { job: outer.job, number: 2 };
+    bench.store.stock_fan(inner, &["start".to_owned()]).await.unwrap();
+    let write = FanWrite { number: 2, total: 1, limit: None, tolerated: 0, variables: "{}".to_owned() };
+    let begins = StepWrite { wants: Wants::Fan(write), ..step(JobState::Running) };
+    bench.store.advance_branch(outer.branch(0), 0, None, &begins).await.unwrap();
+    bench.store.open_branches(inner).await.unwrap();
+    bench.store.advance_branch(inner.branch(0), 0, None, &task_step(1)).await.unwrap();
+    let held = bench.claim("holder", 1).await.remove(0);
+    let sweep = async || {
+        for _ in 0..2 {
+            for fan in bench.store.take_sweeps(0, 10).await.unwrap() {
+                assert!(bench.store.sweep_fan(fan).await.unwrap().done);
+            }
+        }
+    };
+
+    bench.store.cancel_job(outer.job, "client", Duration::ZERO, "{}").await.unwrap();
+    sweep().await;
+    let asked = bench.store.renew_leases(&worker("holder"), &[held.id]).await.unwrap();
+    assert_eq!((asked.lost, asked.cancelled), (Vec::new(), vec![held.id.to_string()]), "it has its grace");
+    bench.store.end_job(outer.job, "{}", "{}").await.unwrap().expect("its grace is over");
+    sweep().await;
+
+    let outcome = Outcome::Succeeded { output: json!({}) };
+    let late = bench.store.complete_task(held.id, &worker("holder"), None, &outcome, "a").await.unwrap();
+    assert!(matches!(late, relevo::store::Completion::LeaseLost), "{late:?}");
+}
+
+#[tokio::test]
+async fn room_in_a_fan_is_seen_when_whoever_made_it_has_died() {
+    let bench = Bench::new();
+    let fan = fanned(&bench, 2, Some(1), 0).await;
+    assert!(looked_after(&bench, fan), "nobody has opened a branch");
+    bench.store.open_branches(fan).await.unwrap();
+    assert!(what_happened(&bench, fan).await.is_none(), "one at a time");
+    assert!(!looked_after(&bench, fan));
+
+    assert_eq!(end(&bench, fan.branch(0), 0, result("0")).await, BranchAdvance::HasRoom);
+
+    assert!(looked_after(&bench, fan), "nobody has opened the next one");
+    assert!(matches!(what_happened(&bench, fan).await, Some(Happened::FanHasRoom)));
 }
 
 #[tokio::test]

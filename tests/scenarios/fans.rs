@@ -91,6 +91,17 @@ fn a_job_waits_for_its_child_and_hears_how_it_ended() {
 }
 
 #[test]
+fn a_child_whose_dataset_is_unknown_fails_its_parent() {
+    let relevo = Relevo::dev();
+    let id = relevo.api().create("jobs/reads_elsewhere", &json!({ "dataset_id": "nowhere" }));
+
+    let error = relevo.api().wait(&id, JobState::Failed).error.expect("it says why");
+
+    assert_eq!(error.code, "Worker.InvalidInput");
+    assert_eq!(error.details[0].field, "initial_data.dataset_id");
+}
+
+#[test]
 fn cancelling_a_job_reaches_its_child() {
     let relevo = Relevo::dev();
     let hand = relevo.hand("hand", &["hand"]);

@@ -192,10 +192,10 @@ impl Engine {
         self.write_of(BranchId::from(id), &standing, blueprint, step, &facts).await
     }
 
-    /// Whether a job of this blueprint can be made with this input; else what the blueprint that asks for it hears.
-    pub(super) fn check_child(&self, name: &str, params: &Value, parent: &JobFacts) -> Result<(), Event> {
+    /// Why no job of this blueprint can be made with this input, as the blueprint that asks for it hears it; `None` when one can.
+    pub(super) async fn check_child(&self, name: &str, params: &Value, parent: &JobFacts) -> Result<Option<Event>> {
         let failed = |error: &str, cause: String, details: Vec<Detail>| {
-            Err(Event::TaskFailed { error: error.to_owned(), cause, details })
+            Ok(Some(Event::TaskFailed { error: error.to_owned(), cause, details }))
         };
         let Ok(blueprint) = self.catalogue.named(name) else {
             return failed(CHILD_FAILED, format!("there is no blueprint `{name}`"), Vec::new());
@@ -203,9 +203,14 @@ impl Engine {
         if parent.depth >= DEEPEST {
             return failed(CHILD_FAILED, format!("{DEEPEST} jobs are each other's children already"), Vec::new());
         }
+        let refused = |details| failed("Worker.InvalidInput", format!("blueprint `{name}` refuses the input"), details);
         match blueprint.fill(params.as_object().cloned().unwrap_or_default()) {
-            Ok(_) => Ok(()),
-            Err(details) => failed("Worker.InvalidInput", format!("blueprint `{name}` refuses the input"), details),
+            Ok(input) => match self.pin_source(&blueprint, input.as_object()).await {
+                Ok(_) => Ok(None),
+                Err(Error::Invalid(_, details)) => refused(details),
+                Err(error) => Err(error),
+            },
+            Err(details) => refused(details),
         }
     }
 
@@ -219,7 +224,10 @@ impl Engine {
         let broken = |what: String| Error::Broken(branch.job, what);
         let blueprint = self.catalogue.named(&name).map_err(|_| broken(format!("blueprint `{name}` is gone")))?;
         let input = blueprint.fill(params).map_err(|_| broken(format!("blueprint `{name}` has changed")))?;
-        let source = self.pin_source(&blueprint, input.as_object()).await?;
+        let source = self.pin_source(&blueprint, input.as_object()).await.map_err(|error| match error {
+            Error::Invalid(reason, _) => broken(reason),
+            other => other,
+        })?;
         let job = NewJob {
             client: parent.client,
             input: input.to_string(),

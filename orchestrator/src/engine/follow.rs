@@ -55,7 +55,7 @@ enum Found {
     /// It moves; then this is to be done, if anything.
     Move(Move, Option<Follow>),
     /// It stays; this is to be done before it can move, if anything.
-    Before(Option<Follow>),
+    Before(Vec<Follow>),
 }
 
 impl Engine {
@@ -108,7 +108,7 @@ impl Engine {
         };
         let (next, after) = match next {
             Found::Move(next, after) => (next, after),
-            Found::Before(follow) => return Ok(follow.into_iter().collect()),
+            Found::Before(follow) => return Ok(follow),
         };
         let mut follow = match self.take_step(branch, &standing, next).await {
             Err(Error::Broken(_, reason)) => self.put_aside(branch, &standing, reason).await?,
@@ -128,12 +128,15 @@ impl Engine {
                 Found::Move(Move::Again, None)
             }
             _ if standing.execution.is_none() => match standing.wait_until {
-                Some(_) if !rung => Found::Before(None),
+                Some(_) if !rung => Found::Before(Vec::new()),
                 _ => Found::Move(Move::Begin, None),
             },
             Happened::Task(outcome) => go(event(outcome)),
             Happened::Child { state, result, error } => go(child_ended(branch.job, state, result, error)?),
-            Happened::ChildMissing => Found::Before(standing.child.map(|child| Follow::Submit(branch, child))),
+            Happened::ChildMissing => match standing.child {
+                Some(child) => Found::Before(self.submit_child(branch, child).await?),
+                None => Found::Before(Vec::new()),
+            },
             Happened::FanSucceeded => {
                 let fan = fan().ok_or_else(|| Error::Broken(branch.job, "it waits for no fan-out".to_owned()))?;
                 let outputs = self.store.fan_outputs(fan).await?;
@@ -145,14 +148,14 @@ impl Engine {
                 let JobError { code, message, details, .. } = error;
                 go(Event::FanFailed { error: code, cause: message, details, quarantine })
             }
-            Happened::FanHasRoom => Found::Before(fan().map(Follow::Open)),
+            Happened::FanHasRoom => Found::Before(fan().map(Follow::Open).into_iter().collect()),
             Happened::Nothing if rung && waits => {
                 let cause = "it took longer than its TimeoutSeconds".to_owned();
                 let late = Event::TaskFailed { error: TIMEOUT.to_owned(), cause, details: Vec::new() };
                 Found::Move(Move::Go(late), standing.child.map(Follow::Cancel))
             }
             Happened::Nothing if rung => go(Event::TimerFired),
-            Happened::Nothing => Found::Before(None),
+            Happened::Nothing => Found::Before(Vec::new()),
         })
     }
 

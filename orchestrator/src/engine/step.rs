@@ -136,12 +136,12 @@ impl Engine {
                     }
                     Resource::Blueprint(name) => {
                         due_in_ms = order.timeout_seconds.map(|seconds| u64::from(seconds) * 1000);
-                        match self.check_child(name, &order.params, &facts.known.job) {
-                            Ok(()) => {
+                        match self.check_child(name, &order.params, &facts.known.job).await? {
+                            None => {
                                 let id = JobId::fresh_beside(branch.job);
                                 wants = Wants::Child { id, blueprint: name.clone(), params: order.params.to_string() };
                             }
-                            Err(failed) => {
+                            Some(failed) => {
                                 // The blueprint hears of it as of any task that failed.
                                 step = blueprint::resume(blueprint, step.execution, failed, &facts.borrow());
                                 entered.append(&mut step.entered);

@@ -50,4 +50,7 @@ if done == tonumber(f[2]) then
   redis.call("ZADD", due, now, f[5])
   return {"ok", "joined"}
 end
-return {"ok", tonumber(f[3]) < tonumber(f[2]) and "more" or ""}
+if tonumber(f[3]) == tonumber(f[2]) then return {"ok", ""} end
+-- Should this replica die before it opens the next one, another one sees the room that there is.
+redis.call("ZADD", due, now + RECHECK_MS, f[5])
+return {"ok", "more"}

@@ -17,10 +17,7 @@ if held or j.fan ~= "" then
   redis.call("HSET", job, "cancelling_at", now, "deadline", whole(now + grace_ms), "cancel", j.task)
   redis.call("ZADD", deadlines, now + grace_ms, id)
   record(prefix, id, "cancel_requested", "actor", ARGV[3])
-  if j.fan ~= "" then
-    redis.call("HSET", prefix .. "fan:" .. id .. "." .. j.fan, "state", "closed")
-    redis.call("ZADD", prefix .. "sweep", now, id .. "." .. j.fan)
-  end
+  if j.fan ~= "" then close_fan(prefix, id .. "." .. j.fan, now) end
   return {"asked", held and j.worker or "", held and id .. "." .. j.task or "", ""}
 end
 local _, _, child = abort(prefix, id, job, now)

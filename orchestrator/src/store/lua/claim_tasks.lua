@@ -5,19 +5,23 @@
 local leases, prefix, worker = KEYS[1], ARGV[1], ARGV[2]
 local max, lease_ms, confirm_ms = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local now
+local parked = false
 
--- Puts a task where it waits for something else than a worker.
-local function park(task, record_key, name)
+-- Puts a task where it waits for something else than a worker. A slot that is free and was for it goes to another one.
+local function park(task, record_key, name, slots)
   redis.call("ZADD", prefix .. "parked:" .. name, redis.call("HGET", record_key, "score"), task)
   redis.call("HSET", record_key, "task_state", "parked", "parked", name)
+  now = now or clock()
+  fill_slots(prefix, slots, now)
+  parked = true
 end
 
 -- Whether all slots that a task needs are free; it takes them, or waits for the first that is not.
-local function take_slots(task, record_key, slots)
+local function take_slots(task, record_key, slots, queue)
   for name, limit in slots:gmatch("(%S+)=(%d+)") do
     if redis.call("SCARD", prefix .. "slot:" .. name) >= tonumber(limit) then
-      park(task, record_key, name)
-      pass_slots(prefix, slots, now)
+      redis.call("SADD", prefix .. "parked:" .. name, queue)
+      park(task, record_key, name .. ":" .. queue, slots)
       return false
     end
   end
@@ -36,15 +40,14 @@ local function lease(head)
   if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
   now = now or clock()
   local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
-  if j[2] or j[3] then return pass_slots(prefix, t[11], now) end
+  if j[2] or j[3] then return fill_slots(prefix, t[11], now) end
   if ARGV[6] == "1" then
     local blueprint = redis.call("HGET", job_key, "blueprint")
     if redis.call("SISMEMBER", prefix .. "paused", blueprint) == 1 then
-      park(task, record_key, "blueprint:" .. blueprint)
-      return pass_slots(prefix, t[11], now)
+      return park(task, record_key, "blueprint:" .. blueprint, t[11])
     end
   end
-  if t[11] and t[11] ~= "" and not take_slots(task, record_key, t[11]) then return end
+  if t[11] and t[11] ~= "" and not take_slots(task, record_key, t[11], head.queue:sub(#prefix + 7)) then return end
 
   local token = (tonumber(t[10]) or 0) + 1
   local deadline = t[7] ~= "" and now + t[7] or nil
@@ -76,8 +79,10 @@ while true do
     return a.task < b.task
   end)
   local room = max - #claimed
+  parked = false
   for i = 1, math.min(room, #heads) do claimed[#claimed + 1] = lease(heads[i]) end
-  if #heads <= room then return {"empty", claimed} end
+  -- Where one was parked, others may have been queued instead.
+  if #heads <= room and not parked then return {"empty", claimed} end
   seen = seen + room
   -- Tasks that could not be had are looked past, but not for ever: the worker asks again.
   if #claimed == max or seen > 200 then return {"more", claimed} end

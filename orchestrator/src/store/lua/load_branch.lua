@@ -16,8 +16,14 @@ if not idle and fan ~= "" then
   f = {f[1], f[2], room and "1" or ""}
 elseif not idle and child ~= "" then
   c = redis.call("HMGET", prefix .. "job:" .. child, "state", "result", "error", "ended_at")
-  idle = c[1] and not c[4]
-  if idle and wait_until ~= "" then idle = false end
+  if c[1] and not c[4] and wait_until ~= "" then
+    if clock() < tonumber(wait_until) then
+      redis.call("ZADD", due, wait_until, branch)
+      return {"idle"}
+    end
+  else
+    idle = c[1] and not c[4]
+  end
 elseif not idle and task ~= "" then
   idle = more[2] == "queued" or more[2] == "leased" or more[2] == "parked" or (more[2] == "open" and wait_until == "")
 end

@@ -9,6 +9,9 @@ local function clock()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
+-- After so long a step is looked after that nobody has taken.
+local RECHECK_MS = 5000
+
 -- A whole number without an exponent.
 local function whole(number) return string.format("%.0f", number) end
 
@@ -58,35 +61,35 @@ end
 -- Queues a task that was parked, and says so, unless it is gone.
 local function unpark(prefix, task, now)
   local record = record_of(prefix, branch_of(task))
-  local t = redis.call("HMGET", record, "task_state", "queue", "score", "dispatch_ms")
+  local t = redis.call("HMGET", record, "task_state", "queue", "score")
   if t[1] ~= "parked" then return false end
   redis.call("HSET", record, "task_state", "queued")
-  enqueue(prefix, t[2], task, t[3], t[4], now)
+  -- The time within which it must be claimed goes on.
+  enqueue(prefix, t[2], task, t[3], nil, now)
   return true
 end
 
--- Queues the first task that waits for a slot.
-local function offer_slot(prefix, name, now)
-  repeat
-    local task = redis.call("ZPOPMIN", prefix .. "parked:" .. name)[1]
-  until not task or unpark(prefix, task, now)
-end
-
--- Gives back the slots that a task held, each to the first that waits for it. `slots` are words `<name>=<limit>`.
-local function free_slots(prefix, slots, task, now)
-  if not slots then return end
-  for name in slots:gmatch("(%S+)=%d+") do
-    redis.call("SREM", prefix .. "slot:" .. name, task)
-    offer_slot(prefix, name, now)
-  end
-end
-
--- A task that may have been queued because a slot was free leaves its queue without taking it: the next one gets the chance.
-local function pass_slots(prefix, slots, now)
+-- For each of these slots that is free, queues the first task of every queue that waits for it: of one queue alone there may
+-- be no worker now. `slots` are words `<name>=<limit>`.
+local function fill_slots(prefix, slots, now)
   if not slots then return end
   for name, limit in slots:gmatch("(%S+)=(%d+)") do
-    if redis.call("SCARD", prefix .. "slot:" .. name) < tonumber(limit) then offer_slot(prefix, name, now) end
+    if redis.call("SCARD", prefix .. "slot:" .. name) < tonumber(limit) then
+      local queues = prefix .. "parked:" .. name
+      for _, queue in ipairs(redis.call("SMEMBERS", queues)) do
+        local next
+        repeat next = redis.call("ZPOPMIN", queues .. ":" .. queue)[1] until not next or unpark(prefix, next, now)
+        if not next then redis.call("SREM", queues, queue) end
+      end
+    end
   end
+end
+
+-- Gives back the slots that a task held to those that wait for them.
+local function free_slots(prefix, slots, task, now)
+  if not slots then return end
+  for name in slots:gmatch("(%S+)=%d+") do redis.call("SREM", prefix .. "slot:" .. name, task) end
+  fill_slots(prefix, slots, now)
 end
 
 -- Takes a task away from whoever holds it, or from the queue that it waits in. Says who held it ("" for nobody).
@@ -95,7 +98,8 @@ local function revoke(prefix, record, task, now)
   redis.call("ZREM", prefix .. "leases", task)
   if t[1] == "queued" then
     redis.call("ZREM", prefix .. "queue:" .. t[2], task)
-    pass_slots(prefix, t[3], now)
+    -- Perhaps it was queued because a slot was free; that is for another one now.
+    fill_slots(prefix, t[3], now)
   end
   if t[1] == "parked" then redis.call("ZREM", prefix .. "parked:" .. t[5], task) end
   if t[1] == "leased" then free_slots(prefix, t[3], task, now) end
@@ -117,6 +121,12 @@ local function drop_fan(prefix, name)
   redis.call("UNLINK", prefix .. "fan:" .. name, prefix .. "items:" .. name, prefix .. "results:" .. name)
 end
 
+-- A fan-out opens no more branches; those that it has are stopped in parts.
+local function close_fan(prefix, fan, now)
+  redis.call("HSET", prefix .. "fan:" .. fan, "state", "closed")
+  redis.call("ZADD", prefix .. "sweep", now, fan)
+end
+
 -- Stops whatever a branch waits for. Says which worker holds its task, the task, and its child ("" for none).
 local function abort(prefix, branch, record_key, now)
   local b = redis.call("HMGET", record_key, "task", "fan", "child")
@@ -126,11 +136,7 @@ local function abort(prefix, branch, record_key, now)
     worker = revoke(prefix, record_key, task, now)
     drop_approval(prefix, branch)
   end
-  if b[2] and b[2] ~= "" then
-    local fan = job_of(branch) .. "." .. b[2]
-    redis.call("HSET", prefix .. "fan:" .. fan, "state", "closed")
-    redis.call("ZADD", prefix .. "sweep", now, fan)
-  end
+  if b[2] and b[2] ~= "" then close_fan(prefix, job_of(branch) .. "." .. b[2], now) end
   redis.call("ZREM", prefix .. "due", branch)
   return worker, task, b[3] or ""
 end
@@ -181,7 +187,9 @@ local function apply_step(prefix, branch, record_key, step, terms, now, fields)
     redis.call("PERSIST", prefix .. "items:" .. job .. "." .. step.fan)
   end
   redis.call("HSET", record_key, unpack(fields))
-  if step.due_ms then redis.call("ZADD", prefix .. "due", now + step.due_ms, branch) end
+  -- Should this replica die before it opens branches or submits the child, another one finds the branch here.
+  local look_ms = (step.fan or step.child) and math.min(step.due_ms or RECHECK_MS, RECHECK_MS) or step.due_ms
+  if look_ms then redis.call("ZADD", prefix .. "due", now + look_ms, branch) end
 end
 
 -- Has a job's webhook told of an event; `mark` tells it from earlier ones of its kind.

@@ -13,12 +13,15 @@ local now, told, children = clock(), {}, {}
 for index = first, last - 1 do
   local branch = name .. "." .. whole(index)
   local record_key = prefix .. "branch:" .. branch
-  local b = redis.call("HMGET", record_key, "revision", "ended_at", "task", "task_state", "worker")
+  local b = redis.call("HMGET", record_key, "revision", "ended_at", "task", "task_state", "worker", "fan")
   if b[1] and not b[2] then
     if asking and b[4] == "leased" and b[3] ~= "" then
       redis.call("HSET", record_key, "cancel", b[3])
       told[#told + 1] = b[5]
       told[#told + 1] = branch .. "." .. b[3]
+    elseif asking and b[6] and b[6] ~= "" then
+      -- It is stopped with what it waits for, when the grace is over.
+      close_fan(prefix, job_of(name) .. "." .. b[6], now)
     else
       local worker, task, child = abort(prefix, branch, record_key, now)
       redis.call("HSET", record_key, "ended_at", now)
