@@ -67,7 +67,7 @@ fn a_job_is_explained_decided_and_cancelled() {
     assert!(relevo.cli(&["watch", &board]).status.success());
     assert_eq!(said(&["cancel", &by_hand]), "cancellation_request_accepted");
     let refused = relevo.cli(&["retry", &by_hand]);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("with status cancelled"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("Cannot retry cancelled job"), "{refused:?}");
 }
 
 #[test]

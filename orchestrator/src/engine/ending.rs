@@ -31,7 +31,7 @@ impl Engine {
         self.follow_in_background(follow);
         match cancellation {
             Cancellation::Missing => Err(Error::JobNotFound(id.to_string())),
-            Cancellation::Ended(state) => Err(Error::NotNow(id, format!("Cannot cancel job {id} with status {state}"))),
+            Cancellation::Ended(state) => Err(Error::NotNow(id, format!("Cannot cancel {state} job"))),
             Cancellation::Cancelled(_) => Ok(Cancelled::Noted),
             Cancellation::Asked(told) => {
                 let told = match told {
@@ -102,7 +102,7 @@ impl Engine {
             Retry::Missing => Err(Error::JobNotFound(id.to_string())),
             Retry::NotEnded(state) | Retry::NotFailed(state) => Err(Error::NotNow(
                 id,
-                format!("Cannot retry job {id} with status {state}: only a failed or quarantined job can be retried"),
+                format!("Cannot retry {state} job: only a failed or quarantined one can be retried"),
             )),
         }
     }

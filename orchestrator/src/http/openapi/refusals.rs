@@ -62,12 +62,9 @@ impl Refusal {
     /// Status, code, what it means, and a sentence as a client may read it.
     const fn facts(self) -> (&'static str, &'static str, &'static str, &'static str) {
         match self {
-            Self::NotNow => (
-                "400",
-                "invalid_state",
-                "The action does not fit the job's state.",
-                "Cannot cancel job 0198c0de-0000-7000-8000-000000000000 with status completed",
-            ),
+            Self::NotNow => {
+                ("400", "invalid_state", "The action does not fit the job's state.", "Cannot cancel completed job")
+            }
             Self::Forbidden => (
                 "403",
                 "forbidden",
