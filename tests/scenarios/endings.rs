@@ -134,6 +134,25 @@ fn an_unfinished_job_with_the_same_key_is_answered_instead_of_a_new_one() {
 }
 
 #[test]
+fn a_job_is_not_retried_beside_another_with_its_key() {
+    let relevo = Relevo::dev();
+    let hand = relevo.hand("hand", &["hand"]);
+    let body = json!({ "unique_key": "nightly" });
+    let first = create(&relevo.api(), "jobs/by_hand", &body);
+    assert_eq!(hand.fail(&hand.claim(), "PERMANENT").status, 200);
+    relevo.api().wait(&first, JobState::Quarantined);
+    let second = create(&relevo.api(), "jobs/by_hand", &body);
+
+    assert_eq!(act(&relevo.api(), &first, "retry").refusal(409).code, "not_unique");
+    assert_eq!(hand.succeed(&hand.claim(), &json!({})).status, 200);
+    relevo.api().wait(&second, JobState::Completed);
+    assert_eq!(act(&relevo.api(), &first, "retry").status, 200);
+
+    let again = relevo.api().post("/api/v1/jobs/by_hand", &body).json();
+    assert_eq!(again, json!({ "status": "exists", "job_id": first }));
+}
+
+#[test]
 fn jobs_with_the_same_concurrency_key_take_turns() {
     let relevo = Relevo::dev();
     let hand = relevo.hand("hand", &["hand"]);

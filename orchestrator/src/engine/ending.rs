@@ -91,7 +91,8 @@ impl Engine {
     /// Lets a failed or quarantined job go on from the state that failed.
     ///
     /// # Errors
-    /// [`Error::JobNotFound`], [`Error::NotNow`] when it has not failed, or when Redis is away.
+    /// [`Error::JobNotFound`], [`Error::NotNow`] when it has not failed, [`Error::Conflict`] when another job has taken its
+    /// unique key, or when Redis is away.
     pub async fn retry_job(self: &Arc<Self>, id: JobId, actor: &str) -> Result<()> {
         match self.store.retry_job(id, actor).await? {
             Retry::Retried => {
@@ -100,6 +101,9 @@ impl Engine {
                 Ok(())
             }
             Retry::Missing => Err(Error::JobNotFound(id.to_string())),
+            Retry::NotUnique(other) => {
+                Err(Error::Conflict("not_unique", format!("job {other} has the same unique_key and is unfinished")))
+            }
             Retry::NotEnded(state) | Retry::NotFailed(state) => Err(Error::NotNow(
                 id,
                 format!("Cannot retry {state} job: only a failed or quarantined one can be retried"),

@@ -130,7 +130,7 @@ pub(super) async fn cancel(
     tag = "jobs",
     operation_id = "retry_job",
     params(("job_id" = JobId, Path, description = "The job.")),
-    responses((status = 200, description = "`retry_accepted`.", body = ActionReply), openapi::NotFound, openapi::NotNow)
+    responses((status = 200, description = "`retry_accepted`.", body = ActionReply), openapi::NotFound, openapi::NotUnique, openapi::NotNow)
 )]
 pub(super) async fn retry(
     State(app): State<App>,

@@ -117,6 +117,8 @@ pub enum Retry {
     NotEnded(String),
     /// It ended in this state, which is no failure.
     NotFailed(String),
+    /// Another job with the same unique key is unfinished.
+    NotUnique(JobId),
 }
 
 fn told(reply: &mut Reply) -> Result<Option<Told>> {
@@ -261,6 +263,7 @@ impl Store {
             "missing" => Ok(Retry::Missing),
             "not_ended" => Ok(Retry::NotEnded(reply.next()?)),
             "not_failed" => Ok(Retry::NotFailed(reply.next()?)),
+            "not_unique" => Ok(Retry::NotUnique(reply.next_as()?)),
             _ => Err(reply.unexpected()),
         }
     }

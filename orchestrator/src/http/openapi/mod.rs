@@ -13,7 +13,7 @@ use utoipa::{
 
 pub(super) use bytes::Bytes;
 pub(super) use refusals::{
-    BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotWaiting, TooLarge,
+    BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotUnique, NotWaiting, TooLarge,
 };
 
 /// What the document begins with.

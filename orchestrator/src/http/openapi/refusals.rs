@@ -20,6 +20,7 @@ pub(super) enum Refusal {
     NotFound,
     LeaseLost,
     NotWaiting,
+    NotUnique,
     KeyInUse,
     TooLarge,
     UnsupportedType,
@@ -32,7 +33,8 @@ pub(super) enum Refusal {
 
 impl Refusal {
     /// Every one.
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
+        Self::NotUnique,
         Self::NotNow,
         Self::Forbidden,
         Self::NotWaiting,
@@ -106,6 +108,12 @@ impl Refusal {
                 "lease_lost",
                 "The worker does not hold this task (any more).",
                 "the lease on task 0198c0de-0000-7000-8000-000000000000.1 is held by another worker or has ended",
+            ),
+            Self::NotUnique => (
+                "409",
+                "not_unique",
+                "Another unfinished job has the same `unique_key`.",
+                "job 0198c0de-0000-7000-8000-000000000000 has the same unique_key and is unfinished",
             ),
             Self::TooLarge => {
                 ("413", "body_too_large", "The body is too large.", "the body is larger than 2097152 bytes")
@@ -194,6 +202,8 @@ refusals! {
     Forbidden = Forbidden;
     /// The job does not wait for a decision (any more).
     NotWaiting = NotWaiting;
+    /// Another job has taken the unique key.
+    NotUnique = NotUnique;
     /// What a route that asks for no token may fail with.
     Failing = Internal | Away;
 }
