@@ -76,7 +76,7 @@ struct Turns {
 const TURNS: usize = 20_000;
 
 /// Tasks that one script hands out: it must not keep Redis from others for long.
-const MOST_AT_ONCE: usize = 100;
+const MOST_AT_ONCE: usize = 32;
 
 /// Hands out tasks; one per replica.
 #[derive(Debug)]
