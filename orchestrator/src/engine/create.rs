@@ -18,7 +18,7 @@ use crate::{
         task::CHILD_FAILED,
     },
     error::{Error, Result},
-    store::{JobFacts, NewJob, Standing, StepWrite, Submission, Wants},
+    store::{JobFacts, NewJob, Standing, StepWrite, Submission},
     time::{from_rfc3339, now_ms},
 };
 
@@ -108,13 +108,15 @@ impl Engine {
             result_ms: [request.result_timeout, blueprint.timeout_seconds()].into_iter().flatten().min().map(ms),
             slots: slots.join(" "),
             trace: creation.trace.clone(),
-            ..self.new_job(&blueprint)
+            ..job_of(&blueprint)
         };
         let id = creation.id.unwrap_or_else(JobId::fresh);
         // Jobs that must meet lie in one partition.
         let id = unique.as_deref().map_or(id, |key| id.placed(seed(key)));
         let job = NewJob { unique, ..job };
-        match self.submit(id, job, &blueprint, start_in, creation.open_limit).await? {
+        let (submission, follow) = self.submit(id, job, &blueprint, start_in, creation.open_limit).await?;
+        self.follow_in_background(follow);
+        match submission {
             Submission::Stored => Ok(Created { id, existing: false }),
             Submission::NotUnique(id) => Ok(Created { id, existing: true }),
             Submission::TooMany => {
@@ -124,25 +126,8 @@ impl Engine {
         }
     }
 
-    fn new_job(&self, blueprint: &Blueprint) -> NewJob {
-        NewJob { blueprint: blueprint.name.clone(), hash: blueprint.hash().to_owned(), ..NewJob::default() }
-    }
-
-    /// Stores a job with its first step, or with the instant of that when it starts later.
+    /// Stores a job with its first step, or with the instant of that when it starts later. Answers what that leads to.
     async fn submit(
-        self: &Arc<Self>,
-        id: JobId,
-        job: NewJob,
-        blueprint: &Arc<Blueprint>,
-        start_in: Option<u64>,
-        open_limit: Option<u64>,
-    ) -> Result<Submission> {
-        let (submission, follow) = self.submit_with_follow(id, job, blueprint, start_in, open_limit).await?;
-        self.follow_in_background(follow);
-        Ok(submission)
-    }
-
-    async fn submit_with_follow(
         &self,
         id: JobId,
         job: NewJob,
@@ -162,11 +147,7 @@ impl Engine {
             if step.end.is_some() {
                 self.metrics.job_ended(step.state, 0);
             }
-            match step.wants {
-                Wants::Fan(fan) => follow.push(Follow::Open(crate::store::FanId { job: id, number: fan.number })),
-                Wants::Child { id: child, .. } => follow.push(Follow::Submit(BranchId::from(id), child)),
-                _ => {}
-            }
+            follow.extend(Follow::on(BranchId::from(id), &step.wants));
         }
         Ok((submission, follow))
     }
@@ -238,9 +219,9 @@ impl Engine {
             trace: parent.trace,
             parent: Some(branch),
             depth: parent.depth + 1,
-            ..self.new_job(&blueprint)
+            ..job_of(&blueprint)
         };
-        let (_, follow) = Box::pin(self.submit_with_follow(child, job, &blueprint, None, None)).await?;
+        let (_, follow) = Box::pin(self.submit(child, job, &blueprint, None, None)).await?;
         Ok(follow)
     }
 
@@ -323,6 +304,11 @@ pub(super) fn check(request: &CreateJob) -> Result<Option<u64>> {
         }
     });
     if details.is_empty() { Ok(start_in) } else { Err(Error::invalid_fields(details)) }
+}
+
+/// A job of this blueprint of which nothing else is known.
+fn job_of(blueprint: &Blueprint) -> NewJob {
+    NewJob { blueprint: blueprint.name.clone(), hash: blueprint.hash().to_owned(), ..NewJob::default() }
 }
 
 /// The name under which what a client calls `key` is kept: two clients never share one.

@@ -19,7 +19,7 @@ use crate::{
         task::{CHILD_FAILED, TIMEOUT},
     },
     error::{Error, Result},
-    store::{FanId, Happened, LoadedBranch, Standing},
+    store::{FanId, Happened, LoadedBranch, Standing, Wants},
     time::now_ms,
 };
 
@@ -40,6 +40,15 @@ pub(super) enum Follow {
 }
 
 impl Follow {
+    /// What is to be done for a branch once it is written that it wants this, if anything.
+    pub(super) const fn on(branch: BranchId, wants: &Wants) -> Option<Self> {
+        match wants {
+            Wants::Fan(fan) => Some(Self::Open(FanId { job: branch.job, number: fan.number })),
+            Wants::Child { id, .. } => Some(Self::Submit(branch, *id)),
+            Wants::Nothing | Wants::Task(_) | Wants::Approval { .. } => None,
+        }
+    }
+
     /// The job that it is about.
     const fn job(self) -> JobId {
         match self {

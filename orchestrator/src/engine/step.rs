@@ -65,11 +65,7 @@ impl Engine {
         if !written {
             return Ok(follow);
         }
-        match &write.wants {
-            Wants::Fan(fan) => follow.push(Follow::Open(FanId { job: branch.job, number: fan.number })),
-            Wants::Child { id, .. } => follow.push(Follow::Submit(branch, *id)),
-            _ => {}
-        }
+        follow.extend(Follow::on(branch, &write.wants));
         if branch.place.is_none() && write.state.is_terminal() {
             let (id, job, state) = (branch.job, &facts.known.job, write.state);
             self.metrics.job_ended(state, standing.now - job.created_at);

@@ -18,10 +18,14 @@ pub(super) struct Operated {
     status: &'static str,
 }
 
-async fn pause(app: &App, what: Pausable) -> Result<Json<Operated>> {
-    app.store.pause(&what, "pause").await?;
+async fn stop(app: &App, what: &Pausable, how: &str) -> Result<()> {
+    app.store.pause(what, how).await?;
     // The other replicas hear of it; who asked this one can rely on it at once.
-    app.dispatch.learn().await?;
+    app.dispatch.learn().await
+}
+
+async fn pause(app: &App, what: Pausable) -> Result<Json<Operated>> {
+    stop(app, &what, "pause").await?;
     Ok(Json(Operated { status: "paused" }))
 }
 
@@ -166,8 +170,7 @@ pub(super) async fn drain_worker(
     body::Path(id): body::Path<String>,
 ) -> Result<Json<Operated>> {
     let what = known_worker(&app, &id).await?;
-    app.store.pause(&what, "drain").await?;
-    app.dispatch.learn().await?;
+    stop(&app, &what, "drain").await?;
     if let Pausable::Worker(worker) = &what {
         app.store.tell_worker(worker, Command::Drain).await?;
     }

@@ -4,21 +4,19 @@
 -- replies: ok and what the fan wants: "" | "joined" (its parent can go on) | "more" (a branch can be opened) | missing | stale | ended
 local record_key, due, job, fan, prefix, branch = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2]
 local step = named(6)
-local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "task", "task_state", "fan", "worker", "token", "digest"}
-local b = {}
-for i, value in ipairs(redis.call("HMGET", record_key, unpack(names))) do b[names[i]] = value end
+local b = fields_of(record_key, {"revision", "ended_at", "client", "priority", "dispatch_ms", "task", "task_state", "fan", "worker", "token", "digest"})
 if not b.revision then return {"missing"} end
 local j = redis.call("HMGET", job, "ended_at", "webhook_url", "cancelling_at")
 if b.ended_at or j[1] or j[3] then return {"ended"} end
 if b.revision ~= ARGV[3] then return {"stale"} end
-local f = redis.call("HMGET", fan, "state", "total", "opened", "tolerated", "parent", "limit")
+local f = redis.call("HMGET", fan, "state", "total", "opened", "tolerated", "parent")
 -- No check below this line: Redis keeps what a script wrote before it stopped.
 local now, id = clock(), job_of(branch)
 redis.call("ZREM", due, branch)
 local fields = {"revision", ARGV[3] + 1, "start", ""}
 if ARGV[5] ~= "" then
   fields[#fields + 1] = "last"
-  fields[#fields + 1] = b.task .. "|" .. (b.worker or "") .. "|" .. (b.token or "") .. "|" .. (b.digest or "")
+  fields[#fields + 1] = last_task(b)
 end
 if step.ended then
   fields[#fields + 1] = "ended_at"

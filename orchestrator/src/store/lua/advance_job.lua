@@ -3,10 +3,8 @@
 -- replies: ok and the parent's branch ("" for none) | missing | stale | ended | cancelling
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local step = named(6)
-local names = {"revision", "ended_at", "client", "priority", "dispatch_ms", "unique", "webhook_url", "parent", "deadline",
-  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at"}
-local j = {}
-for i, value in ipairs(redis.call("HMGET", job, unpack(names))) do j[names[i]] = value end
+local j = fields_of(job, {"revision", "ended_at", "client", "priority", "dispatch_ms", "unique", "webhook_url", "parent", "deadline",
+  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at"})
 if not j.revision then return {"missing"} end
 if j.ended_at then return {"ended"} end
 if j.revision ~= ARGV[3] then return {"stale"} end
@@ -15,10 +13,9 @@ if j.cancelling_at and step.state ~= "cancelled" then return {"cancelling"} end
 local now, revision = clock(), ARGV[3] + 1
 redis.call("ZREM", due, id)
 local fields = {"revision", revision, "state", step.state, "start", ""}
--- Who ended the task, and how, is kept: a worker may send its result again.
 if ARGV[5] ~= "" then
   fields[#fields + 1] = "last"
-  fields[#fields + 1] = j.task .. "|" .. (j.worker or "") .. "|" .. (j.token or "") .. "|" .. (j.digest or "")
+  fields[#fields + 1] = last_task(j)
 end
 -- What the last task told of itself is not true of the next one.
 if step.number then redis.call("HDEL", job, "progress", "message", "stages") end

@@ -3,10 +3,8 @@
 -- KEYS job, deadlines   ARGV prefix, id, actor, grace_ms, retention_ms, error
 -- replies: missing | ended state | asked worker task child | cancelled parent child ("" for none)
 local job, deadlines, prefix, id, grace_ms = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[4]
-local names = {"revision", "ended_at", "state", "client", "unique", "webhook_url", "parent", "deadline", "task", "task_state", "worker",
-  "fan", "child", "cancelling_at"}
-local j = {}
-for i, value in ipairs(redis.call("HMGET", job, unpack(names))) do j[names[i]] = value end
+local j = fields_of(job, {"revision", "ended_at", "state", "client", "unique", "webhook_url", "parent", "deadline", "task",
+  "task_state", "worker", "fan", "child", "cancelling_at"})
 if not j.revision then return {"missing"} end
 if j.ended_at then return {"ended", j.state} end
 if j.cancelling_at then return {"asked", "", "", ""} end

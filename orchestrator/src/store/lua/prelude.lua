@@ -28,6 +28,13 @@ local function named(first)
   return fields
 end
 
+-- These fields of a hash, as a table; one that is not there is false.
+local function fields_of(key, names)
+  local fields = {}
+  for i, value in ipairs(redis.call("HMGET", key, unpack(names))) do fields[names[i]] = value end
+  return fields
+end
+
 -- Lets a key live as long as another: for ever, or until the same instant.
 local function keep_as_long(key, other)
   local ms = redis.call("PTTL", other)
@@ -105,6 +112,11 @@ local function revoke(prefix, record, task, now)
   if t[1] == "leased" then free_slots(prefix, t[3], task, now) end
   if t[1] ~= "done" then redis.call("HSET", record, "task_state", "revoked") end
   return t[1] == "leased" and t[4] or ""
+end
+
+-- Who ended the task of a branch, and how, in one word: it is kept, because a worker may send its result again.
+local function last_task(b)
+  return b.task .. "|" .. (b.worker or "") .. "|" .. (b.token or "") .. "|" .. (b.digest or "")
 end
 
 -- An approval that a branch waits for is wanted no more.

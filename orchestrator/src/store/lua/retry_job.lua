@@ -2,9 +2,7 @@
 -- KEYS job, due   ARGV prefix, id, actor   replies: ok | missing | not_ended state | not_failed state |
 -- not_unique id (an unfinished job has its key by now)
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local names = {"revision", "ended_at", "state", "client", "result_ms", "unique"}
-local j = {}
-for i, value in ipairs(redis.call("HMGET", job, unpack(names))) do j[names[i]] = value end
+local j = fields_of(job, {"revision", "ended_at", "state", "client", "result_ms", "unique"})
 if not j.revision then return {"missing"} end
 if not j.ended_at then return {"not_ended", j.state} end
 if j.state ~= "quarantined" and j.state ~= "failed" then return {"not_failed", j.state} end

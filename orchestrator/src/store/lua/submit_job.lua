@@ -1,6 +1,6 @@
 -- submit_job: nothing -> pending | waiting | completed | failed          story: a_job_submitted_twice_is_one_job
 -- KEYS job   ARGV prefix, id, retention_ms, open_limit ("" for none), n, n names and values that never change, then a step (see
--- prelude) with state, perhaps start_ms (it begins later) and deadline_ms   replies: ok | exists | not_unique id | too_many
+-- prelude) with state and perhaps deadline_ms   replies: ok | exists | not_unique id | too_many
 local job, prefix, id, retention_ms, n = KEYS[1], ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local identity, given = {}, {}
 for i = 1, n do identity[i] = ARGV[5 + i] end
