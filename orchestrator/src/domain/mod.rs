@@ -4,6 +4,7 @@
 
 pub mod blueprint;
 pub mod delivery;
+pub mod gathered;
 pub mod job;
 pub mod placement;
 pub mod progress;

@@ -37,6 +37,16 @@ impl Keys {
         format!("{}events:{job}", self.prefix_of(job))
     }
 
+    /// What those see who follow a job while it runs.
+    pub(super) fn live(self, job: JobId) -> String {
+        format!("{}live:{job}", self.prefix_of(job))
+    }
+
+    /// The lines that the tasks of a job wrote.
+    pub(super) fn logs(self, job: JobId) -> String {
+        format!("{}logs:{job}", self.prefix_of(job))
+    }
+
     /// The record of a branch: that of its job for the job's own.
     pub(super) fn branch(self, branch: BranchId) -> String {
         let kind = if branch.place.is_some() { "branch" } else { "job" };
