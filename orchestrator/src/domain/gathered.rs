@@ -32,6 +32,12 @@ impl Gathered {
         Self { report, lines, bytes, dropped: 0 }
     }
 
+    /// Whether a report is of the same worker under the same lease.
+    #[must_use]
+    pub fn takes(&self, other: &ProgressReport) -> bool {
+        self.report.worker_id == other.worker_id && self.report.lease_token == other.lease_token
+    }
+
     /// Adds a report that came later: its progress and its message count, its stages and lines follow those before.
     pub fn add(&mut self, mut later: ProgressReport) {
         self.report.progress = later.progress.or(self.report.progress);

@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     domain::{
-        blueprint::{self, Blueprint, BranchStart, Facts, FanOrder, Next, Requirements, Resource, Setback, Step, TaskOrder},
+        blueprint::{
+            self, Blueprint, BranchStart, Facts, FanOrder, Next, Requirements, Resource, Setback, Step, TaskOrder,
+        },
         job::state_for,
         placement::queue_name,
     },
@@ -247,7 +249,7 @@ fn decide(branch: BranchId, blueprint: &Blueprint, standing: &Standing, next: Mo
     })
 }
 
-/// What failed in a state, for those who follow the job.
+/// What failed in a state, for those who watch the job.
 fn setback_text(setback: &Setback, state: &str) -> String {
     let Setback { error, cause } = setback.clone();
     let error = JobError { code: error, message: cause, state: Some(state.to_owned()), details: Vec::new() };

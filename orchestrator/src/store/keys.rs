@@ -37,7 +37,7 @@ impl Keys {
         format!("{}events:{job}", self.prefix_of(job))
     }
 
-    /// What those see who follow a job while it runs.
+    /// What those see who watch a job while it runs.
     pub(super) fn live(self, job: JobId) -> String {
         format!("{}live:{job}", self.prefix_of(job))
     }

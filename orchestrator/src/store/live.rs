@@ -1,4 +1,4 @@
-//! What those see who follow a job: how it stands, then each event in order, and a word whenever there may be more.
+//! What those see who watch a job: how it stands, then each event in order, and a word whenever there may be more.
 //!
 //! Events and log lines have one order. The number of each is that of its place in its stream: `1700000000000-42` is number
 //! 1700000000000042.

@@ -24,11 +24,7 @@ impl Store {
     ///
     /// # Errors
     /// When Redis is away: then some of them may have been taken.
-    pub async fn report_progress(
-        &self,
-        job: JobId,
-        reports: &[(TaskId, ProgressReport)],
-    ) -> Result<Vec<LeaseAnswer>> {
+    pub async fn report_progress(&self, job: JobId, reports: &[(TaskId, ProgressReport)]) -> Result<Vec<LeaseAnswer>> {
         let mut answers = Vec::with_capacity(reports.len());
         while answers.len() < reports.len() {
             let left = &reports[answers.len()..];

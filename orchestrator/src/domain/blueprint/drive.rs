@@ -5,8 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{
-    Blueprint, BranchStart, Event, Execution, Facts, FanOrder, Next, Step, TaskOrder, begin_branch, resume,
-    start,
+    Blueprint, BranchStart, Event, Execution, Facts, FanOrder, Next, Step, TaskOrder, begin_branch, resume, start,
 };
 
 pub(super) const NOW_MS: i64 = 1_767_323_045_678;

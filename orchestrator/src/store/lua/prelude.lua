@@ -46,24 +46,24 @@ local function record(prefix, job, kind, ...)
   redis.call("XADD", prefix .. "events:" .. job, "MAXLEN", "~", 2000, "*", "event", kind, ...)
 end
 
--- What those see who follow a job is numbered, and the numbers grow with time: a thousand for each millisecond, and never one twice.
+-- What those see who watch a job is numbered, and the numbers grow with time: a thousand for each millisecond, and never one twice.
 -- In a stream, the number 1700000000000042 stands at 1700000000000-42.
 local function next_seq(last, now) return math.max(now * 1000, (tonumber(last) or 0) + 1) end
 local function place_of(seq) return whole(math.floor(seq / 1000)) .. "-" .. whole(seq % 1000) end
 
--- Events that are kept for those who follow a job, about.
+-- Events that are kept for those who watch a job, about.
 local LIVE_EVENTS = 1000
 
--- Has those who follow a job look at it.
-local function call_followers(job) redis.call("PUBLISH", "relevo:live:" .. job, "") end
+-- Has those who watch a job look at it.
+local function call_watchers(job) redis.call("PUBLISH", "relevo:live:" .. job, "") end
 
--- Tells those who follow a job that something has failed and is tried again.
+-- Tells those who watch a job that something has failed and is tried again.
 local function tell_setback(prefix, job, setback, now)
   local record_key = prefix .. "job:" .. job
   local seq = next_seq(redis.call("HGET", record_key, "seq"), now)
   redis.call("HSET", record_key, "seq", whole(seq))
   redis.call("XADD", prefix .. "live:" .. job, "MAXLEN", "~", LIVE_EVENTS, place_of(seq), "event", "error", "error", setback)
-  call_followers(job)
+  call_watchers(job)
 end
 
 -- Where a task stands in its queue: by priority, and within one priority by turns, so that a client with many tasks does
@@ -252,7 +252,7 @@ local function finish_job(prefix, id, record_key, state, revision, retention_ms,
   redis.call("PEXPIRE", record_key, retention_ms)
   redis.call("PEXPIRE", prefix .. "events:" .. id, retention_ms)
   if job.seq then redis.call("PEXPIRE", prefix .. "live:" .. id, retention_ms) end
-  call_followers(id)
+  call_watchers(id)
 end
 
 -- What the next step of a branch is decided from, and what is common to all branches of its job.

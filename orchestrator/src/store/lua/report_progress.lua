@@ -78,5 +78,5 @@ end
 if any_lines then redis.call("PEXPIRE", logs, ARGV[4]) end
 if told then field("seq", whole(seq)) end
 if #fields > 0 then redis.call("HSET", job, unpack(fields)) end
-if told then call_followers(job_id) end
+if told then call_watchers(job_id) end
 return words
