@@ -1,88 +1,106 @@
 //! A text column of a JSON-lines file takes any value: strings as they are, everything else as its JSON text.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, BufRead, Read};
 
-use arrow_array::ArrayRef;
-use arrow_array::builder::StringBuilder;
-use arrow_json::reader::{ArrayDecoder, DecoderContext, DecoderFactory, Tape, TapeElement};
-use arrow_schema::{ArrowError, DataType, FieldRef};
+use arrow_schema::{DataType, Schema};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
-/// Decodes every text column.
-#[derive(Debug)]
-pub(super) struct TextOfAnything;
+/// The lines of a file, in which every value of a text column is a string or null.
+pub(super) struct TextOfAnything<R> {
+    source: R,
+    text_columns: HashSet<String>,
+    line: String,
+    /// The line as it is handed on, and how much of it has been.
+    written: Vec<u8>,
+    taken: usize,
+}
 
-impl DecoderFactory for TextOfAnything {
-    fn make_default_decoder(
-        &self,
-        _: &DecoderContext,
-        field: &FieldRef,
-        _: bool,
-    ) -> Result<Option<Box<dyn ArrayDecoder>>, ArrowError> {
-        let decoder = || Box::new(TextDecoder) as Box<dyn ArrayDecoder>;
-        Ok((*field.data_type() == DataType::Utf8).then(decoder))
+impl<R: BufRead> TextOfAnything<R> {
+    pub(super) fn new(source: R, schema: &Schema) -> Self {
+        let texts = schema.fields().iter().filter(|field| *field.data_type() == DataType::Utf8);
+        let text_columns = texts.map(|field| field.name().clone()).collect();
+        Self { source, text_columns, line: String::new(), written: Vec::new(), taken: 0 }
+    }
+
+    /// Makes the next line ready; `false` at the end of the file.
+    fn advance(&mut self) -> io::Result<bool> {
+        self.line.clear();
+        self.written.clear();
+        self.taken = 0;
+        if self.source.read_line(&mut self.line)? == 0 {
+            return Ok(false);
+        }
+        if self.line.trim_ascii().is_empty() {
+            self.written.push(b'\n');
+            return Ok(true);
+        }
+        let row: Row<'_> = serde_json::from_str(&self.line)?;
+        serde_json::to_writer(&mut self.written, &WithTexts { row: &row, text_columns: &self.text_columns })?;
+        self.written.push(b'\n');
+        Ok(true)
     }
 }
 
-struct TextDecoder;
+impl<R: BufRead> Read for TextOfAnything<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.written.len() && !self.advance()? {
+            return Ok(0);
+        }
+        let count = (&self.written[self.taken..]).read(buffer)?;
+        self.taken += count;
+        Ok(count)
+    }
+}
 
-impl ArrayDecoder for TextDecoder {
-    fn decode(&mut self, tape: &Tape<'_>, positions: &[u32]) -> Result<ArrayRef, ArrowError> {
-        let mut texts = StringBuilder::with_capacity(positions.len(), 0);
-        let mut json = String::new();
-        for &position in positions {
-            match tape.get(position) {
-                TapeElement::Null => texts.append_null(),
-                TapeElement::String(index) => texts.append_value(tape.get_string(index)),
-                _ => {
-                    json.clear();
-                    write_json(tape, position, &mut json)?;
-                    texts.append_value(&json);
+/// The members of one line, their values as they are written.
+struct Row<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Row<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Row<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row<'de>, A::Error> {
+                let mut members = Vec::with_capacity(map.size_hint().unwrap_or_default());
+                while let Some(Name(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
                 }
+                Ok(Row(members))
             }
         }
-        Ok(Arc::new(texts.finish()))
+
+        deserializer.deserialize_map(Members)
     }
 }
 
-/// Writes the value at a position as JSON and returns the position after it.
-fn write_json(tape: &Tape<'_>, position: u32, json: &mut String) -> Result<u32, ArrowError> {
-    match tape.get(position) {
-        TapeElement::StartObject(end) => {
-            json.push('{');
-            let mut next = position + 1;
-            while next < end {
-                separate(json);
-                next = write_json(tape, next, json)?;
-                json.push(':');
-                next = write_json(tape, next, json)?;
-            }
-            json.push('}');
-            return Ok(end + 1);
-        }
-        TapeElement::StartList(end) => {
-            json.push('[');
-            let mut next = position + 1;
-            while next < end {
-                separate(json);
-                next = write_json(tape, next, json)?;
-            }
-            json.push(']');
-            return Ok(end + 1);
-        }
-        TapeElement::String(index) => json.push_str(&serde_json::Value::from(tape.get_string(index)).to_string()),
-        TapeElement::Number(index) => json.push_str(tape.get_string(index)),
-        TapeElement::True => json.push_str("true"),
-        TapeElement::False => json.push_str("false"),
-        TapeElement::Null => json.push_str("null"),
-        // The binary numbers come from serialised Rust values only, never from a file.
-        other => return Err(ArrowError::JsonError(format!("unexpected {other:?} in JSON text"))),
-    }
-    Ok(position + 1)
+/// A name, borrowed from the line where it has no escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct WithTexts<'a> {
+    row: &'a Row<'a>,
+    text_columns: &'a HashSet<String>,
 }
 
-/// A comma, but not before the first member.
-fn separate(json: &mut String) {
-    if !json.ends_with(['{', '[']) {
-        json.push(',');
+impl Serialize for WithTexts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.row.0.len()))?;
+        for (name, value) in &self.row.0 {
+            let text = value.get();
+            let fits = text.starts_with('"') || text == "null" || !self.text_columns.contains(name.as_ref());
+            if fits { map.serialize_entry(name, value)? } else { map.serialize_entry(name, text)? }
+        }
+        map.end()
     }
 }

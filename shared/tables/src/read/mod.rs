@@ -121,10 +121,10 @@ fn open_csv(file: File, table: &Description, batch_rows: usize) -> Result<TableR
 
 fn open_jsonl(file: File, table: &Description, batch_rows: usize) -> Result<TableReader, TableError> {
     let schema = table.text_schema()?;
+    let lines = TextOfAnything::new(BufReader::with_capacity(CHUNK_BYTES, after_bom(file)?), &schema);
     let reader = arrow_json::ReaderBuilder::new(Arc::clone(&schema))
         .with_batch_size(batch_rows)
-        .with_decoder_factory(Arc::new(TextOfAnything))
-        .build(BufReader::with_capacity(CHUNK_BYTES, after_bom(file)?))
+        .build(BufReader::with_capacity(CHUNK_BYTES, lines))
         .map_err(|error| unreadable(error.to_string()))?;
     Ok(reader_of(schema, reader))
 }
