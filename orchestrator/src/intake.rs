@@ -7,14 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use relevo_shared::{
-    JobId,
-    dataset::TableRef,
-    worker::TableCommit,
-};
-use relevo_tables::{
-    Description, Inspector, TableError, commit_hash, describe_parquet_footer, sniff_format, what_is,
-};
+use relevo_shared::{JobId, dataset::TableRef, worker::TableCommit};
+use relevo_tables::{Description, Inspector, TableError, commit_hash, describe_parquet_footer, sniff_format, what_is};
 use sha2::Digest;
 
 use crate::{

@@ -85,7 +85,7 @@ impl Relevo {
             let text = fs::read_to_string(&file).ok()?;
             text.ends_with('\n').then(|| parse(&text))
         });
-        Self { process, environment, home: home }
+        Self { process, environment, home }
     }
 
     /// `relevo serve` on a Redis of the test's, with more variables in its environment; S3 is off unless they name one.
@@ -116,7 +116,7 @@ impl Relevo {
         let mut command = Command::new(program("relevo"));
         command.arg("serve").arg("--config").arg(&config).envs(&environment).current_dir(home.path());
         let process = Process::start("relevo", &mut command, home.path());
-        let mut relevo = Self { process, environment, home: home };
+        let mut relevo = Self { process, environment, home };
         until("relevo serve to be ready", SOON, || {
             assert!(relevo.process.is_running(), "relevo serve ended: {}", relevo.process.log());
             relevo.api().is_up().then_some(())

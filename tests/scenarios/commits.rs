@@ -12,7 +12,7 @@ const BYTES: &[u8] = b"PAR1 whatever a worker has computed PAR1";
 /// A job whose task a worker holds that the test plays.
 fn held(relevo: &Relevo) -> (Hand, Task) {
     let hand = relevo.hand("maker", &["hand"]);
-    relevo.api().create("jobs/by_hand", &json!({}));
+    let _ = relevo.api().create("jobs/by_hand", &json!({}));
     let task = hand.claim();
     (hand, task)
 }
@@ -66,7 +66,9 @@ fn a_worker_makes_a_table_a_commit_however_often_it_asks() {
     let view = dataset(&relevo.api(), "numbers");
     assert_eq!((view.tables.len(), view.commits.len()), (1, 1), "{view:?}");
     assert_eq!((view.tables[0].rows, &json!(view.tables[0].commit_id)), (3, &commit["commit_id"]));
-    let reader = relevo.api().post("/api/v1/jobs/reads", &json!({ "initial_data": { "dataset_id": "numbers", "table_key": "made" } }));
+    let reader = relevo
+        .api()
+        .post("/api/v1/jobs/reads", &json!({ "initial_data": { "dataset_id": "numbers", "table_key": "made" } }));
     assert_eq!(reader.status, 202, "{}", reader.text());
 }
 

@@ -29,7 +29,7 @@ impl Commits {
     }
 
     /// Uploads a Parquet file and makes it a commit. May be repeated: neither the place nor the commit depends on anything
-    /// but the bytes.
+    /// but the bytes. Without an orchestrator the file is described and stays where it is.
     pub(crate) async fn commit(
         &self,
         dataset_id: &str,
@@ -38,15 +38,27 @@ impl Commits {
         files: &Files,
         stop: &StopSignal,
     ) -> Result<TableRef, SkillError> {
+        let (table, commit_id) = identify(file).await?;
         let Some(route) = &self.route else {
-            return Err(SkillError::Permanent("there is no orchestrator to keep a dataset in".to_owned()));
+            return Ok(TableRef {
+                dataset_id: dataset_id.to_owned(),
+                dataset_name: None,
+                table_key: table_key.to_owned(),
+                commit_id,
+                uri: file.display().to_string(),
+                format: table.format,
+                csv: table.csv,
+                columns: table.columns,
+                rows: table.rows,
+                bytes: table.bytes,
+                created_at: String::new(),
+            });
         };
         let Some(prefix) = &self.prefix else {
             return Err(SkillError::Permanent(
                 "the orchestrator offers no place for datasets: its S3 is off".to_owned(),
             ));
         };
-        let (table, commit_id) = identify(file).await?;
         let uri = format!("{}/{dataset_id}/{table_key}/{commit_id}", prefix.trim_end_matches('/'));
         files.upload(file, &uri, stop).await?;
         let commit = TableCommit {

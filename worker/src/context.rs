@@ -57,7 +57,8 @@ impl TaskContext {
         Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, commits, span }))
     }
 
-    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir` and its reports go nowhere.
+    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir`, its reports go nowhere, and
+    /// a table that it commits is only described.
     #[must_use]
     pub fn offline(task: &Task, work_dir: &Path, files: Arc<Files>) -> Self {
         Self::new(task, StopSignal::default(), None, WorkFolder::kept(work_dir), files, Span::none())
@@ -161,8 +162,8 @@ impl TaskContext {
     /// when they are new; the same bytes again give the commit that they gave before.
     ///
     /// # Errors
-    /// Invalid input when a name is not allowed or the file is no table, permanent when there is no orchestrator or no S3,
-    /// transient when S3 cannot be reached, cancelled when the task should stop or is not this worker's any more.
+    /// Invalid input when a name is not allowed or the file is no table, permanent when there is no S3, transient when S3 cannot be
+    /// reached, cancelled when the task should stop or is not this worker's any more.
     pub async fn commit_table(&self, dataset_id: &str, table_key: &str, file: &Path) -> Result<TableRef, SkillError> {
         self.0.commits.commit(dataset_id, table_key, file, &self.0.files, &self.0.stop).await
     }

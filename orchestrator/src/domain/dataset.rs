@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn names_are_never_paths_or_patterns() {
-        for hostile in ["", ".", "..", "a/b", "a\\b", "a\0", "a\nb", "a@b", "a:b", "{p00}", "añ", "\u{202E}a", &"x".repeat(129)] {
+        for hostile in
+            ["", ".", "..", "a/b", "a\\b", "a\0", "a\nb", "a@b", "a:b", "{p00}", "añ", "\u{202E}a", &"x".repeat(129)]
+        {
             assert!(fault_in_name(hostile).is_some(), "{hostile:?}");
         }
         for plain in ["48", "comentarios_2024", "v1.2-rc"] {

@@ -179,7 +179,12 @@ impl Store {
         let heads: Vec<Vec<String>> = heads.query_async(&mut connection).await?;
         let listed = ids.into_iter().zip(names).zip(heads);
         Ok(listed
-            .map(|(((id, updated_at), name), heads)| ListedDataset { id, name, tables: keys_of(heads.iter()), updated_at })
+            .map(|(((id, updated_at), name), heads)| ListedDataset {
+                id,
+                name,
+                tables: keys_of(heads.iter()),
+                updated_at,
+            })
             .collect())
     }
 }

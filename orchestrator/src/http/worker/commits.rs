@@ -1,7 +1,11 @@
 //! A worker makes a table that it has computed a commit of a dataset.
 
 use axum::{Json, extract::State};
-use relevo_shared::{TaskId, dataset::TableRef, worker::{ProgressReport, TableCommit}};
+use relevo_shared::{
+    TaskId,
+    dataset::TableRef,
+    worker::{ProgressReport, TableCommit},
+};
 
 use super::{
     super::{App, body, openapi},
