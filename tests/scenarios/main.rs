@@ -5,6 +5,7 @@ mod beto;
 mod blueprint_folder;
 mod cli;
 mod clients;
+mod commits;
 mod datasets;
 mod drain;
 mod endings;

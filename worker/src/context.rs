@@ -3,6 +3,7 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use relevo_shared::{
+    dataset::TableRef,
     job::{LogLevel, LogLine},
     problem::Detail,
     worker::Task,
@@ -13,6 +14,7 @@ use tracing::{Span, debug, error, info, warn};
 
 use crate::{
     cancel::{StopReason, StopSignal},
+    commit::Commits,
     files::Files,
     skills::SkillError,
     telling::{Route, Telling},
@@ -30,6 +32,7 @@ struct Inner {
     folder: WorkFolder,
     files: Arc<Files>,
     files_prefix: Option<String>,
+    commits: Commits,
     span: Span,
 }
 
@@ -50,10 +53,12 @@ impl TaskContext {
         span: Span,
     ) -> Self {
         let files_prefix = task.files_prefix.clone();
-        Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, span }))
+        let commits = Commits::new(task.datasets_prefix.clone(), route.clone());
+        Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, commits, span }))
     }
 
-    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir` and its reports go nowhere.
+    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir`, its reports go nowhere, and
+    /// a table that it commits is only described.
     #[must_use]
     pub fn offline(task: &Task, work_dir: &Path, files: Arc<Files>) -> Self {
         Self::new(task, StopSignal::default(), None, WorkFolder::kept(work_dir), files, Span::none())
@@ -151,6 +156,16 @@ impl TaskContext {
             ));
         };
         Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
+    }
+
+    /// Makes a Parquet file a commit of a dataset, which `main` points at from then on. The dataset and the table are made
+    /// when they are new; the same bytes again give the commit that they gave before.
+    ///
+    /// # Errors
+    /// Invalid input when a name is not allowed or the file is no table, permanent when there is no S3, transient when S3 cannot be
+    /// reached, cancelled when the task should stop or is not this worker's any more.
+    pub async fn commit_table(&self, dataset_id: &str, table_key: &str, file: &Path) -> Result<TableRef, SkillError> {
+        self.0.commits.commit(dataset_id, table_key, file, &self.0.files, &self.0.stop).await
     }
 
     pub(crate) fn stop_signal(&self) -> &StopSignal {
