@@ -8,6 +8,8 @@ mod echo;
 mod exec;
 mod registry;
 mod sleep;
+mod stages;
+pub mod tabular;
 
 use std::{future::Future, pin::Pin};
 
@@ -15,6 +17,9 @@ use relevo_shared::{problem::Detail, worker::Task};
 use serde_json::Value;
 
 pub use self::registry::{Registry, RegistryError, registry};
+pub(crate) use self::stages::off_the_clock;
+#[cfg(feature = "torch")]
+pub(crate) use self::stages::stage;
 use crate::context::TaskContext;
 
 /// The answer that a skill is working on.
