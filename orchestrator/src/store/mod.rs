@@ -36,7 +36,7 @@ use prometheus::core::Collector;
 pub use answers::{AnswerPlace, Reservation, Turn};
 pub use branches::{BranchAdvance, FanId, FanRecord, Swept};
 pub use commands::Order;
-pub use datasets::DatasetRecord;
+pub use datasets::{CommitAs, DatasetRecord, FoundTable, ListedDataset};
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use limits::Allowance;
 pub use live::{LiveChannel, LiveEvent, LiveHead, LivePage, LiveWhat};
