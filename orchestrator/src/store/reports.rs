@@ -1,7 +1,7 @@
 //! What running tasks tell of themselves, a few tasks of one job at a time.
 
 use relevo_shared::{
-    JobId, TaskId,
+    JobId, TaskId, WorkerId,
     job::{LogLine, Stage},
     worker::ProgressReport,
 };
@@ -43,6 +43,16 @@ impl Store {
             }
         }
         Ok(answers)
+    }
+
+    /// Whether a worker holds a task; renews its lease.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn keep_lease(&self, task: TaskId, worker: &WorkerId, token: Option<u64>) -> Result<LeaseAnswer> {
+        let alive = [(task, ProgressReport::of_life(worker.clone(), token))];
+        let answers = self.report_progress(task.job(), &alive).await?;
+        answers.first().copied().ok_or_else(|| corrupt("no answer to a report".to_owned()))
     }
 
     async fn report_part(&self, job: JobId, reports: &[(TaskId, ProgressReport)]) -> Result<Vec<String>> {
