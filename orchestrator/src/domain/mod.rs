@@ -4,6 +4,7 @@
 
 pub mod blueprint;
 pub mod delivery;
+pub mod index;
 pub mod job;
 pub mod placement;
 pub mod progress;
