@@ -1,4 +1,5 @@
-//! Takes in a table: streams it to S3 while it is inspected, then makes it the head of its dataset.
+//! Takes in a table and makes it a commit of its dataset: an upload is streamed to S3 while it is inspected, what a worker
+//! commits lies there already.
 //!
 //! Nothing is committed unless the whole table is sound; what was stored of a bad one is removed.
 
@@ -6,17 +7,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
-use relevo_shared::{
-    JobId,
-    dataset::{TableFormat, TableRef},
-};
-use relevo_tables::{Description, Inspector, TableError, describe_parquet_footer, sniff_format, what_is};
-use sha2::{Digest, Sha256};
+use relevo_shared::{JobId, dataset::TableRef, worker::TableCommit};
+use relevo_tables::{Description, Inspector, TableError, commit_hash, describe_parquet_footer, sniff_format, what_is};
+use sha2::Digest;
 
 use crate::{
-    blobs::Blobs,
+    blobs::{BlobError, Blobs},
+    domain::dataset::{MAIN, TABLES, faults_in_commit, place_of},
     error::{Error, Result},
-    store::Store,
+    store::{CommitAs, Store},
     time::{now_ms, rfc3339},
 };
 
@@ -30,6 +29,10 @@ pub struct NewTable {
     pub dataset_id: String,
     /// Its key within the dataset.
     pub table_key: String,
+    /// The ref that will point at it.
+    pub reference: String,
+    /// What people are to call the dataset from now on.
+    pub name: Option<String>,
     /// What the client says it is.
     pub content_type: Option<String>,
 }
@@ -43,7 +46,7 @@ where
     S: Stream<Item = Result<Bytes>> + Unpin + Send,
 {
     // The commit is the hash of the bytes and known only at their end, so the file has a name of its own.
-    let key = format!("datasets/{}/{}/{}", new.dataset_id, new.table_key, JobId::fresh());
+    let key = format!("{TABLES}{}/{}/{}", new.dataset_id, new.table_key, JobId::fresh());
     let taken = store_and_inspect(blobs, &key, &new, body).await;
     let (description, commit_id) = match taken {
         Ok(taken) => taken,
@@ -54,6 +57,7 @@ where
     };
     let table = TableRef {
         dataset_id: new.dataset_id,
+        dataset_name: None,
         table_key: new.table_key,
         commit_id,
         uri: blobs.uri(&key),
@@ -64,12 +68,50 @@ where
         bytes: description.bytes,
         created_at: rfc3339(now_ms()),
     };
-    let kept = store.commit_table(&table).await;
-    // Not after an error: the script may have run, and a head without its bytes is worse than bytes without a head.
-    if kept.as_ref().is_ok_and(|kept| kept.uri != table.uri) {
-        let _ = blobs.remove(&key).await;
+    commit(store, blobs, &table, &key, CommitAs { reference: &new.reference, name: new.name.as_deref() }).await
+}
+
+/// Commits a table that a worker has put in S3. The bytes are not read: that they are what the worker says is its word.
+///
+/// # Errors
+/// When what it says cannot be right, the bytes are not where they should be, or S3 or Redis is away.
+pub async fn adopt_table(store: &Store, blobs: &Blobs, new: TableCommit) -> Result<TableRef> {
+    let key = place_of(&new);
+    let faults = faults_in_commit(&new, &blobs.uri(&key));
+    if !faults.is_empty() {
+        return Err(Error::invalid_fields(faults));
     }
-    Ok(kept?)
+    match blobs.length(&key).await {
+        Ok(bytes) if bytes == new.bytes => {}
+        Ok(bytes) => return Err(Error::invalid("bytes", format!("must be {bytes}: so long is what lies at the uri"))),
+        Err(BlobError::NotFound(_)) => return Err(Error::invalid("uri", "there is nothing yet: upload it first")),
+        Err(error) => return Err(error.into()),
+    }
+    let reference = new.reference.unwrap_or_else(|| MAIN.to_owned());
+    let table = TableRef {
+        dataset_id: new.dataset_id,
+        dataset_name: None,
+        table_key: new.table_key,
+        commit_id: new.commit_id,
+        uri: new.uri,
+        format: new.format,
+        csv: new.csv,
+        columns: new.columns,
+        rows: new.rows,
+        bytes: new.bytes,
+        created_at: rfc3339(now_ms()),
+    };
+    commit(store, blobs, &table, &key, CommitAs { reference: &reference, name: None }).await
+}
+
+/// Makes the bytes at `key` a commit, or removes them where the same ones were committed before.
+async fn commit(store: &Store, blobs: &Blobs, table: &TableRef, key: &str, seen: CommitAs<'_>) -> Result<TableRef> {
+    let kept = store.commit_table(table, seen).await?;
+    // Not after an error: the script may have run, and a head without its bytes is worse than bytes without a head.
+    if kept.uri != table.uri {
+        let _ = blobs.remove(key).await;
+    }
+    Ok(kept)
 }
 
 async fn store_and_inspect<S>(blobs: &Blobs, key: &str, new: &NewTable, mut body: S) -> Result<(Description, String)>
@@ -104,16 +146,6 @@ where
         other => other,
     };
     Ok((description.map_err(|error| refused(&error))?, commit))
-}
-
-/// A commit is the hash of the format and the bytes: the same bytes read in another way are another table.
-fn commit_hash(format: TableFormat) -> Sha256 {
-    let name = match format {
-        TableFormat::Csv => "csv",
-        TableFormat::Parquet => "parquet",
-        TableFormat::Jsonl => "jsonl",
-    };
-    Sha256::new_with_prefix(format!("{name}\n"))
 }
 
 /// Says what the body is, or what would have told.

@@ -1,4 +1,6 @@
-//! Datasets: named tables in S3, with a commit for each upload.
+//! Datasets: named tables in S3, with a commit for each upload and refs that point at commits.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +15,18 @@ pub enum TableFormat {
     Parquet,
     /// One JSON object per line.
     Jsonl,
+}
+
+impl TableFormat {
+    /// Its name, as it is written everywhere.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Jsonl => "jsonl",
+        }
+    }
 }
 
 /// What was sniffed from the head of a CSV file. Separator and encoding are independent of each other.
@@ -52,6 +66,9 @@ pub struct Column {
 pub struct TableRef {
     /// The dataset's name.
     pub dataset_id: String,
+    /// What people call the dataset; said where a job is pinned to the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset_name: Option<String>,
     /// The table within it.
     pub table_key: String,
     /// SHA-256 of the format's name, a line feed and the bytes, in hex.
@@ -87,6 +104,8 @@ pub struct DatasetList {
 pub struct DatasetSummary {
     /// Its name.
     pub dataset_id: String,
+    /// What people call it; its name when nobody has said.
+    pub dataset_name: String,
     /// Its table keys, sorted.
     pub tables: Vec<String>,
     /// When it was last written to, RFC 3339.
@@ -98,13 +117,17 @@ pub struct DatasetSummary {
 pub struct DatasetView {
     /// Its name.
     pub dataset_id: String,
-    /// Every table at its newest commit.
+    /// What people call it; its name when nobody has said.
+    pub dataset_name: String,
+    /// Every table at the commit that `main` points at.
     pub tables: Vec<TableRef>,
-    /// Every commit of every table, newest first.
+    /// Where each ref points: its name, then table keys, then commits.
+    pub refs: BTreeMap<String, BTreeMap<String, String>>,
+    /// The latest commits of all tables, a thousand at most, newest first.
     pub commits: Vec<CommitView>,
 }
 
-/// One upload.
+/// One commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CommitView {
     /// SHA-256 of the format's name, a line feed and the bytes, in hex.

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     JobId, SkillName, TaskId, WorkerId,
+    dataset::{Column, CsvDialect, TableFormat},
     job::{LogLine, Stage},
     problem::Detail,
 };
@@ -264,6 +265,9 @@ pub struct Task {
     /// `s3://bucket/prefix/` under which the job's files lie; absent when S3 is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_prefix: Option<String>,
+    /// `s3://bucket/prefix/` under which the tables of datasets lie; absent when S3 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datasets_prefix: Option<String>,
 }
 
 const fn first_attempt() -> u32 {
@@ -373,6 +377,14 @@ pub struct ProgressReport {
     pub logs: Vec<LogLine>,
 }
 
+impl ProgressReport {
+    /// Says no more than that the task is still held.
+    #[must_use]
+    pub const fn of_life(worker_id: WorkerId, lease_token: Option<u64>) -> Self {
+        Self { worker_id, lease_token, progress: None, message: None, stages: Vec::new(), logs: Vec::new() }
+    }
+}
+
 /// Answer to a progress report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProgressReply {
@@ -380,4 +392,40 @@ pub struct ProgressReply {
     pub status: String,
     /// Whether the worker should stop: it does not hold the task (any more), and a result would be refused.
     pub cancelled: bool,
+}
+
+/// Body of `POST /_worker/tasks/{task_id}/commits`: a table that the worker has put in S3.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TableCommit {
+    /// Who commits.
+    pub worker_id: WorkerId,
+    /// The token that came with the task.
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    pub lease_token: Option<u64>,
+    /// The dataset, made when it is new.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")]
+    pub dataset_id: String,
+    /// The table within it.
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")]
+    pub table_key: String,
+    /// The ref that will point at the commit; `main` when absent.
+    #[serde(default, rename = "ref", skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")]
+    pub reference: Option<String>,
+    /// SHA-256 of the format's name, a line feed and the bytes, in hex.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub commit_id: String,
+    /// Where the bytes lie: the task's `datasets_prefix`, then `<dataset_id>/<table_key>/<commit_id>`.
+    pub uri: String,
+    /// How the bytes are laid out.
+    pub format: TableFormat,
+    /// Only for CSV.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csv: Option<CsvDialect>,
+    /// Columns in order.
+    pub columns: Vec<Column>,
+    /// Rows, the header not counted.
+    pub rows: u64,
+    /// Size in bytes.
+    pub bytes: u64,
 }

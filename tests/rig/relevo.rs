@@ -31,7 +31,7 @@ pub struct Relevo {
     // Fields drop in this order: the process ends before its folder goes.
     process: Process,
     environment: Environment,
-    _home: Home,
+    home: Home,
 }
 
 #[derive(Debug)]
@@ -62,6 +62,12 @@ impl Relevo {
         Self::start_dev(Home::Lent(folder.to_owned()), Some(&blueprints()))
     }
 
+    /// `relevo dev` on an empty folder with the blueprints of any folder of the repository.
+    #[must_use]
+    pub fn dev_with(blueprints: &str) -> Self {
+        Self::start_dev(Home::Own(temporary()), Some(&repository().join(blueprints)))
+    }
+
     /// `relevo dev` on an empty folder with the blueprints that ship.
     #[must_use]
     pub fn shipped() -> Self {
@@ -85,7 +91,7 @@ impl Relevo {
             let text = fs::read_to_string(&file).ok()?;
             text.ends_with('\n').then(|| parse(&text))
         });
-        Self { process, environment, _home: home }
+        Self { process, environment, home }
     }
 
     /// `relevo serve` on a Redis of the test's, with more variables in its environment; S3 is off unless they name one.
@@ -116,7 +122,7 @@ impl Relevo {
         let mut command = Command::new(program("relevo"));
         command.arg("serve").arg("--config").arg(&config).envs(&environment).current_dir(home.path());
         let process = Process::start("relevo", &mut command, home.path());
-        let mut relevo = Self { process, environment, _home: home };
+        let mut relevo = Self { process, environment, home };
         until("relevo serve to be ready", SOON, || {
             assert!(relevo.process.is_running(), "relevo serve ended: {}", relevo.process.log());
             relevo.api().is_up().then_some(())
@@ -153,6 +159,13 @@ impl Relevo {
     pub fn redis(&self) -> redis::Connection {
         let client = redis::Client::open(self.environment["RELEVO_REDIS_URL"].as_str());
         client.and_then(|client| client.get_connection()).expect("its Redis answers")
+    }
+
+    /// The file in which the S3 of `relevo dev` keeps the object at an `s3://` address.
+    #[must_use]
+    pub fn object(&self, uri: &str) -> PathBuf {
+        let path = uri.strip_prefix("s3://").unwrap_or_else(|| panic!("{uri} is no address of an object"));
+        self.home.path().join("s3").join(path)
     }
 
     /// A worker that the test plays itself; it registers at once.

@@ -2,6 +2,7 @@
 
 use relevo_shared::dataset::{DatasetView, TableFormat, TextEncoding};
 use rig::{Answer, Relevo};
+use serde_json::json;
 
 const TABLE: &str = "/api/datasets/cursos/tables/primary";
 const CSV: &str = "curso;comentario;nota\nálgebra;\"muy bien; de verdad\";4,5\nhistoria;;3\n";
@@ -61,6 +62,74 @@ fn a_table_that_is_none_is_refused_with_the_place_of_the_fault() {
     assert!(reasons(&broken).contains("line 3"), "{}", broken.text());
     assert!(reasons(&picture).contains("PNG"), "{}", picture.text());
     assert_eq!(relevo.api().get("/api/datasets/cursos").status, 404, "a refused upload left a dataset behind");
+}
+
+#[test]
+fn a_ref_points_at_the_commit_that_was_uploaded_for_it() {
+    let relevo = Relevo::dev();
+    let api = relevo.api();
+    let hash = |answer: &Answer| rig::text(&answer.json()["commit_id"]);
+    let old = hash(&api.put(&format!("{TABLE}?ref=release-1"), CSV));
+    let new = hash(&api.put(TABLE, "a,b\n1,2\n"));
+
+    let view = describe(&relevo);
+
+    assert_eq!(json!(view.refs), json!({ "main": { "primary": new }, "release-1": { "primary": old } }));
+    assert_eq!((view.tables.len(), &view.tables[0].commit_id), (1, &new));
+    for (reference, commit) in [("main", &new), ("release-1", &old), (old.as_str(), &old)] {
+        let input = json!({ "dataset_id": "cursos", "source_ref": reference });
+        let id = api.create("jobs/reads", &input);
+        assert_eq!(api.job(&id).source.expect("the table is pinned")["commit_id"], **commit, "{reference}");
+    }
+    let wrong = json!({ "initial_data": { "dataset_id": "cursos", "source_ref": &old[..12] } });
+    let problem = api.post("/api/v1/jobs/reads", &wrong).refusal(422);
+    assert_eq!(problem.details[0].field, "initial_data.source_ref");
+    assert!(problem.error.contains("its refs: main, release-1"), "{problem:?}");
+}
+
+#[test]
+fn people_may_call_a_dataset_something_else() {
+    let relevo = Relevo::dev();
+    let api = relevo.api();
+    assert!(api.put("/api/datasets/48/tables/primary?name=Sales%20Data%202024", CSV).status.is_success());
+    assert!(api.put(TABLE, CSV).status.is_success());
+
+    let named = api.create("jobs/reads", &json!({ "dataset_id": 48 }));
+    let plain = api.create("jobs/reads", &json!({ "dataset_id": "cursos" }));
+
+    let name_of = |id: &str| api.job(id).source.expect("the table is pinned")["dataset_name"].clone();
+    assert_eq!((name_of(&named), name_of(&plain)), (json!("Sales Data 2024"), json!("cursos")));
+    let view = api.get("/api/datasets/48").json();
+    assert_eq!((&view["dataset_name"], &view["dataset_id"]), (&json!("Sales Data 2024"), &json!("48")));
+    let list = api.get("/api/datasets").json();
+    assert_eq!(list["datasets"][1]["dataset_name"], "Sales Data 2024", "{list}");
+    // An upload without a name leaves it.
+    assert!(api.put("/api/datasets/48/tables/other", CSV).status.is_success());
+    assert_eq!(api.get("/api/datasets/48").json()["dataset_name"], "Sales Data 2024");
+}
+
+#[test]
+fn names_that_deceive_are_refused_before_anything_is_stored() {
+    let relevo = Relevo::dev();
+    let api = relevo.api();
+
+    for (path, field) in [
+        ("a%00b/tables/primary", "dataset_id"),
+        ("a%0Ab/tables/primary", "dataset_id"),
+        ("%E2%80%AEfdp/tables/primary", "dataset_id"),
+        ("..%2Fx/tables/primary", "dataset_id"),
+        ("x/tables/a%40b", "table_key"),
+        ("x/tables/primary?ref=a%40b", "ref"),
+        ("x/tables/primary?ref=", "ref"),
+        (&format!("x/tables/primary?ref={}", "0".repeat(64)), "ref"),
+        ("x/tables/primary?name=", "name"),
+        ("x/tables/primary?name=a%0Ab", "name"),
+        ("x/tables/primary?name=%E2%80%AEcod.exe", "name"),
+    ] {
+        let problem = api.put(&format!("/api/datasets/{path}"), CSV).refusal(422);
+        assert_eq!(problem.details[0].field, field, "{path}: {problem:?}");
+    }
+    assert_eq!(api.get("/api/datasets").json()["total"], 0);
 }
 
 #[test]

@@ -5,8 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use relevo_shared::{
     TaskId,
+    dataset::TableRef,
     problem::Problem,
-    worker::{Heartbeat, HeartbeatReply, ProgressReply, ProgressReport, Registration, ResultReplies, Task, TaskBatch},
+    worker::{
+        Heartbeat, HeartbeatReply, ProgressReply, ProgressReport, Registration, ResultReplies, TableCommit, Task,
+        TaskBatch,
+    },
 };
 use reqwest::{
     Method, RequestBuilder, StatusCode, Url,
@@ -55,6 +59,9 @@ pub enum CallError {
     /// Another worker holds the task.
     #[error("the lease is lost")]
     LeaseLost,
+    /// The task is cancelled.
+    #[error("the task is cancelled")]
+    Cancelled,
     /// The request itself was refused; sending it again would not help.
     #[error("the orchestrator refused the request: {status} {reason}")]
     Refused {
@@ -194,6 +201,15 @@ impl Client {
         read(&send(self.json(Method::POST, url, report)).await?)
     }
 
+    /// Makes a table that lies in S3 a commit of a dataset.
+    ///
+    /// # Errors
+    /// Any [`CallError`].
+    pub async fn commit_table(&self, task: TaskId, commit: &TableCommit) -> Result<TableRef, CallError> {
+        let url = self.tasks.join(&format!("{task}/commits")).expect("a task id is a path segment");
+        read(&send(self.json(Method::POST, url, commit)).await?)
+    }
+
     fn json(&self, method: Method, url: Url, body: &impl Serialize) -> RequestBuilder {
         self.http.request(method, url).json(body).timeout(PATIENCE)
     }
@@ -210,11 +226,14 @@ async fn send(request: RequestBuilder) -> Result<Bytes, CallError> {
     if status.is_success() {
         return Ok(body);
     }
-    let problem = serde_json::from_slice(&body).map(|problem: Problem| problem.error);
-    let reason = problem.unwrap_or_else(|_| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
+    let problem: Option<Problem> = serde_json::from_slice(&body).ok();
+    let cancelled = problem.as_ref().is_some_and(|problem| problem.code == "task_cancelled");
+    let reason = problem.map(|problem| problem.error);
+    let reason = reason.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned());
     Err(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => CallError::Unauthorized(status),
         StatusCode::NOT_FOUND => CallError::Unknown(path),
+        StatusCode::CONFLICT if cancelled => CallError::Cancelled,
         StatusCode::CONFLICT => CallError::LeaseLost,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             CallError::Away { reason: format!("{status} {reason}"), retry_after }

@@ -3,21 +3,26 @@
 use std::{fmt, path::Path, sync::Arc};
 
 use relevo_shared::{
+    dataset::TableRef,
     job::{LogLevel, LogLine},
     problem::Detail,
     worker::Task,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{Span, debug, error, info, warn};
 
 use crate::{
     cancel::{StopReason, StopSignal},
+    commit::Commits,
     files::Files,
     skills::SkillError,
     telling::{Route, Telling},
     work_folder::WorkFolder,
 };
+
+/// How a task ends that reads a file of its job which nobody has uploaded yet: its blueprint may wait, and try again.
+pub const AWAITING_FILE: &str = "awaiting_file";
 
 /// Handed to a skill with its task. Cheap to clone and at home on any thread. Telling never blocks: reports are coalesced
 /// and sent in the background.
@@ -30,6 +35,7 @@ struct Inner {
     folder: WorkFolder,
     files: Arc<Files>,
     files_prefix: Option<String>,
+    commits: Commits,
     span: Span,
 }
 
@@ -50,10 +56,12 @@ impl TaskContext {
         span: Span,
     ) -> Self {
         let files_prefix = task.files_prefix.clone();
-        Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, span }))
+        let commits = Commits::new(task.datasets_prefix.clone(), route.clone());
+        Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, commits, span }))
     }
 
-    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir` and its reports go nowhere.
+    /// A context without an orchestrator, for running a skill by itself: it works in `work_dir`, its reports go nowhere, and
+    /// a table that it commits is only described.
     #[must_use]
     pub fn offline(task: &Task, work_dir: &Path, files: Arc<Files>) -> Self {
         Self::new(task, StopSignal::default(), None, WorkFolder::kept(work_dir), files, Span::none())
@@ -134,6 +142,31 @@ impl TaskContext {
         self.0.files.upload(from, uri, &self.0.stop).await
     }
 
+    /// Brings a file here that a client named: an object by its `s3://` address, or a file of this job by its name. Gives its
+    /// length in bytes.
+    ///
+    /// # Errors
+    /// Invalid input with `field` when the name is neither; the outcome `awaiting_file` when it names a file of the job that
+    /// was not uploaded yet; else as for [`Self::download`].
+    pub async fn bring(&self, named: &str, field: &str, to: &Path) -> Result<u64, SkillError> {
+        if named.starts_with("s3://") {
+            return self.download(named, to).await.map_err(|error| match error {
+                SkillError::InvalidInput { message, .. } => SkillError::invalid(field, message),
+                other => other,
+            });
+        }
+        if !is_plain_file_name(named) {
+            let right = "must be an S3 URI such as s3://bucket/key, or the name of a file of the job";
+            return Err(SkillError::invalid(field, right));
+        }
+        self.download(&self.job_file_uri(named)?, to).await.map_err(|error| match error {
+            SkillError::InvalidInput { .. } => {
+                SkillError::Outcome { word: AWAITING_FILE.to_owned(), result: json!({ "filename": named }) }
+            }
+            other => other,
+        })
+    }
+
     /// The address of a file of this job, from which clients can download it by name.
     ///
     /// # Errors
@@ -151,6 +184,16 @@ impl TaskContext {
             ));
         };
         Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
+    }
+
+    /// Makes a Parquet file a commit of a dataset, which `main` points at from then on. The dataset and the table are made
+    /// when they are new; the same bytes again give the commit that they gave before.
+    ///
+    /// # Errors
+    /// Invalid input when a name is not allowed or the file is no table, permanent when there is no S3, transient when S3 cannot be
+    /// reached, cancelled when the task should stop or is not this worker's any more.
+    pub async fn commit_table(&self, dataset_id: &str, table_key: &str, file: &Path) -> Result<TableRef, SkillError> {
+        self.0.commits.commit(dataset_id, table_key, file, &self.0.files, &self.0.stop).await
     }
 
     pub(crate) fn stop_signal(&self) -> &StopSignal {

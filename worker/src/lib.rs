@@ -6,6 +6,7 @@ mod backoff;
 pub mod cancel;
 mod claims;
 pub mod client;
+mod commit;
 pub mod context;
 #[cfg(feature = "torch")]
 pub mod device;

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
+mod commits;
 mod orchestrator;
+#[expect(dead_code, reason = "other stories read and write files by themselves")]
+mod s3;
 
 use std::time::{Duration, SystemTime};
 

@@ -129,13 +129,13 @@ impl Blobs {
         }
     }
 
-    /// Whether a file is there.
+    /// How many bytes a file has.
     ///
     /// # Errors
-    /// [`BlobError::NotFound`] when it is not.
-    pub async fn check(&self, key: &str) -> Result<(), BlobError> {
+    /// [`BlobError::NotFound`] when it is not there.
+    pub async fn length(&self, key: &str) -> Result<u64, BlobError> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
-            Ok(_) => Ok(()),
+            Ok(head) => Ok(head.content_length().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default()),
             // An answer to HEAD has no body, so some servers give no code but the status alone.
             Err(SdkError::ServiceError(error)) if error.raw().status().as_u16() == 404 => {
                 Err(BlobError::NotFound(key.rsplit('/').next().unwrap_or(key).to_owned()))

@@ -3,6 +3,7 @@
 //! Nothing here waits, reads a clock, draws a random number or touches the world; such things come in as arguments.
 
 pub mod blueprint;
+pub mod dataset;
 pub mod delivery;
 pub mod index;
 pub mod job;

@@ -18,7 +18,7 @@ use crate::{
         task::CHILD_FAILED,
     },
     error::{Error, Result},
-    store::{JobFacts, NewJob, Standing, StepWrite, Submission},
+    store::{FoundTable, JobFacts, NewJob, Standing, StepWrite, Submission},
     time::{from_rfc3339, now_ms},
 };
 
@@ -251,13 +251,16 @@ impl Engine {
         };
         let table_key = text("table_key").unwrap_or_else(|| "primary".to_owned());
         let source_ref = text("source_ref").unwrap_or_else(|| "main".to_owned());
-        let (table, known) = self.store.table(&id, &table_key, &source_ref).await?;
+        let FoundTable { table, known, refs } = self.store.table(&id, &table_key, &source_ref).await?;
         let Some(table) = table else {
             if known.is_empty() {
                 return Err(Error::invalid("initial_data.dataset_id", format!("there is no dataset {id:?}")));
             }
             if known.contains(&table_key) {
-                let reason = format!("table {table_key:?} of dataset {id:?} has no commit {source_ref:?}");
+                let reason = format!(
+                    "table {table_key:?} of dataset {id:?} has no ref or commit {source_ref:?}; its refs: {}",
+                    refs.join(", ")
+                );
                 return Err(Error::invalid("initial_data.source_ref", reason));
             }
             let reason = format!("dataset {id:?} has no table {table_key:?}; its tables: {}", known.join(", "));

@@ -159,7 +159,7 @@ pub(super) async fn download(
     let blobs = app.blobs()?;
     let job = own_job(&app, &client, &id).await?;
     let key = key(job, &filename)?;
-    blobs.check(&key).await?;
+    blobs.length(&key).await?;
     let url = blobs.link_to_read(&key, DEFAULT_LINK).await?;
     Ok((StatusCode::FOUND, [(header::LOCATION, url), (header::CACHE_CONTROL, "no-store".to_owned())]))
 }

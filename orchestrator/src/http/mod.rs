@@ -186,6 +186,7 @@ routes! {
     "/_worker/tasks/result" => post(worker::result);
     "/_worker/tasks/results" => post(worker::results);
     "/_worker/tasks/{task_id}/progress" => post(worker::progress);
+    "/_worker/tasks/{task_id}/commits" => post(worker::commits::commit);
     "/_worker/events" => post(worker::events::event);
     "/_worker/ws" => get(worker::socket::of_somebody);
     "/_worker/ws/{worker_id}" => get(worker::socket::of_worker);

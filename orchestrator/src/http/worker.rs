@@ -1,6 +1,7 @@
 //! What workers call: register, heartbeat, poll, progress, result; the rest of what they call is in the folder of this name.
 
 mod access;
+pub(super) mod commits;
 pub(super) mod events;
 pub(super) mod pace;
 pub(super) mod socket;
@@ -33,7 +34,7 @@ use self::access::{MaybeSigned, Signed, WorkerAuth};
 use super::{App, body, files::files_key, openapi};
 use crate::{
     dispatch::Poll,
-    domain::{progress::within_limits, ranking::Candidate, task::speaks_well},
+    domain::{dataset::TABLES, progress::within_limits, ranking::Candidate, task::speaks_well},
     engine::Accepted,
     error::{Error, Result},
     store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
@@ -249,6 +250,7 @@ fn task_of(app: &App, worker: &WorkerId, claimed: ClaimedTask) -> Result<Task> {
         heartbeat_seconds: claimed.heartbeat_seconds,
         attempt: claimed.attempt,
         files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job()))),
+        datasets_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(TABLES)),
     })
 }
 

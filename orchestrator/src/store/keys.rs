@@ -207,8 +207,19 @@ impl Keys {
         "relevo:{datasets}:all"
     }
 
+    /// What people call each dataset that has another name for them.
+    pub(super) const fn dataset_names() -> &'static str {
+        "relevo:{datasets}:names"
+    }
+
+    /// Where the refs of a dataset point: `<table>` is the field of `main`, `<table>@<ref>` that of any other.
     pub(super) fn dataset_heads(dataset: &str) -> String {
         format!("relevo:{{datasets}}:heads:{dataset}")
+    }
+
+    /// The commits of a dataset, by the instant at which each was made.
+    pub(super) fn dataset_log(dataset: &str) -> String {
+        format!("relevo:{{datasets}}:log:{dataset}")
     }
 
     pub(super) fn dataset_commits(dataset: &str) -> String {

@@ -35,7 +35,7 @@ use prometheus::core::Collector;
 pub use answers::{AnswerPlace, Reservation, Turn};
 pub use branches::{BranchAdvance, FanId, FanRecord, Swept};
 pub use commands::Order;
-pub use datasets::DatasetRecord;
+pub use datasets::{CommitAs, DatasetRecord, FoundTable, ListedDataset};
 pub use index::{JobFilter, JobPage, PageStart};
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use limits::Allowance;

@@ -4,6 +4,7 @@
 //! An upload goes through an [`Inspector`] chunk by chunk and comes out as a [`Description`]; a worker gives that
 //! description and a local file to [`open`] and gets record batches; [`ParquetTableWriter`] writes what it made of them.
 
+mod commit;
 mod description;
 mod encoding;
 mod error;
@@ -15,6 +16,7 @@ mod read;
 mod write;
 
 pub use arrow_array::RecordBatch;
+pub use commit::{commit_hash, identify};
 pub use description::Description;
 pub use error::TableError;
 pub use head::{json_rows, read_head, render_head};

@@ -5,8 +5,11 @@
 #[cfg(feature = "torch")]
 pub mod beto;
 mod echo;
+mod exec;
 mod registry;
 mod sleep;
+mod stages;
+pub mod tabular;
 
 use std::{future::Future, pin::Pin};
 
@@ -14,6 +17,9 @@ use relevo_shared::{problem::Detail, worker::Task};
 use serde_json::Value;
 
 pub use self::registry::{Registry, RegistryError, registry};
+pub(crate) use self::stages::off_the_clock;
+#[cfg(feature = "torch")]
+pub(crate) use self::stages::stage;
 use crate::context::TaskContext;
 
 /// The answer that a skill is working on.
@@ -56,6 +62,14 @@ pub enum SkillError {
     /// Memory, disk or device ran out; tried again, elsewhere if that can be.
     #[error("{0}")]
     ResourceExhausted(String),
+    /// It ended in another way than success or failure, on which the blueprint branches.
+    #[error("ended as {word}")]
+    Outcome {
+        /// The word for it.
+        word: String,
+        /// What goes with it.
+        result: Value,
+    },
     /// The task was cancelled, or its lease was lost, and the skill stopped.
     #[error("stopped before the end")]
     Cancelled,
@@ -68,7 +82,7 @@ impl SkillError {
         Self::InvalidInput { message: format!("{}: {}", detail.field, detail.reason), details: vec![detail] }
     }
 
-    /// The code that goes over the wire.
+    /// The code that goes over the wire; an outcome goes by its own word instead.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -76,6 +90,7 @@ impl SkillError {
             Self::Transient(_) => "TRANSIENT",
             Self::Permanent(_) => "PERMANENT",
             Self::ResourceExhausted(_) => "RESOURCE_EXHAUSTED",
+            Self::Outcome { .. } => "OUTCOME",
             Self::Cancelled => "CANCELLED",
         }
     }

@@ -17,7 +17,7 @@ use axum::{
 use clap::Parser;
 use relevo_shared::{
     JobId, TaskId,
-    worker::{Heartbeat, ProgressReport, Registration, ResultBatch, Task, TaskResult},
+    worker::{Heartbeat, ProgressReport, Registration, ResultBatch, TableCommit, Task, TaskResult},
 };
 use relevo_worker::{
     settings::{Given, Settings},
@@ -37,6 +37,7 @@ pub(crate) enum Told {
     Registered(Registration),
     Beat(Heartbeat),
     Progress(TaskId, ProgressReport),
+    Commit(TableCommit),
     Result(TaskResult),
 }
 
@@ -49,6 +50,8 @@ pub(crate) struct Orchestrator {
     /// Statuses that the next polls and posts of results answer instead of doing their work.
     pub(crate) poll_faults: Mutex<VecDeque<u16>>,
     pub(crate) result_faults: Mutex<VecDeque<u16>>,
+    /// The same for commits.
+    pub(crate) commit_faults: Mutex<VecDeque<u16>>,
     /// Every post of results fails while this is set.
     pub(crate) results_closed: Mutex<bool>,
     /// Tasks that the next heartbeats ask to stop.
@@ -144,6 +147,7 @@ pub(crate) async fn start(registry: impl FnOnce() -> Registry, flags: &[&str]) -
         .route("/_worker/workers/{id}/tasks/next", get(next))
         .route("/_worker/tasks/results", post(results))
         .route("/_worker/tasks/{id}/progress", post(progress))
+        .route("/_worker/tasks/{id}/commits", post(commit))
         .with_state(Arc::clone(&orchestrator));
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
 
@@ -224,6 +228,16 @@ async fn results(State(app): App, body: Bytes) -> Response {
 async fn progress(State(app): App, Path(task): Path<TaskId>, Json(report): Json<ProgressReport>) -> Json<Value> {
     app.note(Told::Progress(task, report));
     Json(json!({ "status": "progress_accepted", "cancelled": false }))
+}
+
+async fn commit(State(app): App, Json(commit): Json<TableCommit>) -> Response {
+    if let Some(fault) = fault(&app.commit_faults) {
+        return fault;
+    }
+    let mut kept = serde_json::to_value(&commit).unwrap();
+    kept["created_at"] = json!("2026-01-01T00:00:00.000Z");
+    app.note(Told::Commit(commit));
+    Json(kept).into_response()
 }
 
 /// The next planned fault, if any; 0 breaks the answer off in the middle of its body.

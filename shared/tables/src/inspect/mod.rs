@@ -12,6 +12,7 @@ use crate::magic::{MAGIC_BYTES, what_is};
 use crate::{Description, TableError};
 
 pub use self::parquet::describe_parquet_footer;
+pub(crate) use self::parquet::{ParquetInspector, describe_footer};
 
 /// Longest row of a text table.
 pub(crate) const MAX_RECORD_BYTES: usize = 16 << 20;
@@ -34,7 +35,7 @@ pub struct Inspector {
 enum Kind {
     Csv(Box<csv::CsvInspector>),
     Jsonl(Box<jsonl::JsonlInspector>),
-    Parquet(parquet::ParquetInspector),
+    Parquet(ParquetInspector),
 }
 
 impl Inspector {
@@ -43,7 +44,7 @@ impl Inspector {
         let kind = match format {
             TableFormat::Csv => Kind::Csv(Box::default()),
             TableFormat::Jsonl => Kind::Jsonl(Box::default()),
-            TableFormat::Parquet => Kind::Parquet(parquet::ParquetInspector::default()),
+            TableFormat::Parquet => Kind::Parquet(ParquetInspector::default()),
         };
         Self { format, bytes: 0, head: Vec::with_capacity(MAGIC_BYTES), kind }
     }
@@ -74,7 +75,7 @@ impl Inspector {
             _ if self.bytes == 0 => return Err(TableError::Empty),
             Kind::Csv(csv) => csv.finish()?,
             Kind::Jsonl(jsonl) => jsonl.finish()?,
-            Kind::Parquet(parquet) => parquet.finish(self.bytes)?,
+            Kind::Parquet(parquet) => parquet.finish(self.bytes).and_then(parquet::with_rows)?,
         };
         Ok(Description { bytes: self.bytes, ..described })
     }

@@ -20,12 +20,12 @@ const MAGIC: &[u8] = b"PAR1";
 
 /// Keeps the end of the file.
 #[derive(Debug, Default)]
-pub(super) struct ParquetInspector {
+pub(crate) struct ParquetInspector {
     tail: Vec<u8>,
 }
 
 impl ParquetInspector {
-    pub(super) fn push(&mut self, chunk: &[u8]) {
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
         let chunk = &chunk[chunk.len().saturating_sub(TAIL_BYTES)..];
         // Cutting only at twice the length keeps the cost per byte constant.
         if 2 * TAIL_BYTES < self.tail.len() + chunk.len() {
@@ -34,8 +34,8 @@ impl ParquetInspector {
         self.tail.extend_from_slice(chunk);
     }
 
-    pub(super) fn finish(self, bytes: u64) -> Result<Description, TableError> {
-        describe_parquet_footer(&self.tail, bytes)
+    pub(crate) fn finish(self, bytes: u64) -> Result<Description, TableError> {
+        describe_footer(&self.tail, bytes)
     }
 }
 
@@ -43,6 +43,16 @@ impl ParquetInspector {
 ///
 /// Fails with [`TableError::FooterBeyondTail`], which says what is needed, when the footer begins before `tail`.
 pub fn describe_parquet_footer(tail: &[u8], bytes: u64) -> Result<Description, TableError> {
+    describe_footer(tail, bytes).and_then(with_rows)
+}
+
+/// Refuses a table without rows.
+pub(super) fn with_rows(table: Description) -> Result<Description, TableError> {
+    if table.rows == 0 { Err(TableError::NoRows) } else { Ok(table) }
+}
+
+/// The same for a table that may have no rows.
+pub(crate) fn describe_footer(tail: &[u8], bytes: u64) -> Result<Description, TableError> {
     let footer = footer_range(tail, bytes)?;
     let metadata = ParquetMetaDataReader::decode_metadata(&tail[footer]).map_err(bad)?;
     let file = metadata.file_metadata();
@@ -52,9 +62,6 @@ pub fn describe_parquet_footer(tail: &[u8], bytes: u64) -> Result<Description, T
         group.columns().iter().try_for_each(|chunk| check_chunk(chunk, bytes))?;
     }
     let rows = u64::try_from(file.num_rows()).map_err(|_| bad("the number of rows is negative"))?;
-    if rows == 0 {
-        return Err(TableError::NoRows);
-    }
     let columns = schema.fields().iter().enumerate().map(|(root, field)| column(field, root, &metadata)).collect();
     Ok(Description { format: TableFormat::Parquet, csv: None, columns, rows, bytes })
 }

@@ -28,7 +28,7 @@ use crate::{
     context::TaskContext,
     device::Device,
     models::{ModelFolder, ModelFolders},
-    skills::{Running, Skill, SkillError},
+    skills::{Running, Skill, SkillError, off_the_clock, stage},
 };
 
 /// Sentiment of Spanish comments, row by row of a table.
@@ -194,22 +194,6 @@ struct Judged {
     agreement: Option<f64>,
 }
 
-/// Runs one stage: tells when it begins and ends, and starts none when the task was cancelled.
-async fn stage<T>(
-    context: &TaskContext,
-    (name, ends_at): (&str, f64),
-    work: impl Future<Output = Result<T, SkillError>>,
-) -> Result<T, SkillError> {
-    if context.is_cancelled() {
-        return Err(SkillError::Cancelled);
-    }
-    context.stage_started(name);
-    let done = work.await?;
-    context.stage_completed(name);
-    context.progress(ends_at, format!("{name} done"));
-    Ok(done)
-}
-
 /// Tokens per row: what was asked for, if the model reads that many; else what it reads, up to the usual length.
 fn row_length(asked: Option<usize>, longest: usize) -> Result<usize, SkillError> {
     match asked {
@@ -220,14 +204,6 @@ fn row_length(asked: Option<usize>, longest: usize) -> Result<usize, SkillError>
         Some(asked) => Ok(asked),
         None => Ok(USUAL_LENGTH.min(longest)),
     }
-}
-
-/// Work that would keep other tasks waiting if it ran among them.
-async fn off_the_clock<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SkillError> + Send + 'static,
-) -> Result<T, SkillError> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.unwrap_or_else(|_| Err(SkillError::Permanent("a part of the work ended without an answer".to_owned())))
 }
 
 fn tell_columns(rows: &Rows, context: &TaskContext) {

@@ -11,7 +11,7 @@ use super::{
     columns::{grade_columns, text_columns},
     parameters::TextColumns,
 };
-use crate::skills::SkillError;
+use crate::skills::{SkillError, tabular::table_error};
 
 /// Between the texts of several columns.
 const JOINT: &str = " . ";
@@ -74,10 +74,7 @@ impl Rows {
 
 /// What a table's fault means for the task.
 pub fn unreadable(error: TableError) -> SkillError {
-    match error {
-        TableError::Io(error) => SkillError::Transient(format!("the table cannot be read: {error}")),
-        other => SkillError::invalid("input", other.to_string()),
-    }
+    table_error("input", error)
 }
 
 fn as_text(column: &ArrayRef) -> Result<StringArray, SkillError> {

@@ -1,0 +1,158 @@
+//! A pinned table on this machine's disk, as a Parquet file whatever it was uploaded as.
+
+use std::path::{Path, PathBuf};
+
+use datafusion::{
+    arrow::datatypes::SchemaRef,
+    parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions},
+    parquet::file::metadata::PageIndexPolicy,
+    prelude::{DataFrame, ParquetReadOptions, SessionContext},
+};
+use relevo_shared::dataset::{TableFormat, TableRef};
+use relevo_tables::{Description, ParquetTableWriter};
+
+use super::{data_error, table_error};
+use crate::{
+    context::TaskContext,
+    skills::{SkillError, off_the_clock},
+};
+
+/// The parameter that names a pinned table.
+const FIELD: &str = "source";
+
+/// A table as a Parquet file on this machine. Its rows are those of the source, in the source's order.
+#[derive(Debug, Clone)]
+pub struct LocalTable {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+}
+
+impl LocalTable {
+    /// Brings a table into the task's work folder. CSV and JSON lines become Parquet on the way, batch by batch.
+    ///
+    /// # Errors
+    /// Those of a download; `InvalidInput` when the table is not the one that was described; `Cancelled`.
+    pub async fn fetch(context: &TaskContext, table: &TableRef) -> Result<Self, SkillError> {
+        let source = context.work_dir().join("source");
+        context.download(&table.uri, &source).await?;
+        if table.format == TableFormat::Parquet {
+            return off_the_clock(move || Self::open(&source)).await;
+        }
+        let description = Description::from(table);
+        let parquet = context.work_dir().join("source.parquet");
+        let context = context.clone();
+        off_the_clock(move || {
+            convert(&source, &description, &parquet, &context)?;
+            let _ = std::fs::remove_file(&source);
+            Self::open(&parquet)
+        })
+        .await
+    }
+
+    /// Opens a Parquet file that lies here.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is none; `Transient` when it cannot be read.
+    pub fn open(path: &Path) -> Result<Self, SkillError> {
+        let file = std::fs::File::open(path).map_err(|error| table_error(FIELD, error.into()))?;
+        // Where pages begin is worth knowing; files without it are read all the same.
+        let options = ArrowReaderOptions::new().with_offset_index_policy(PageIndexPolicy::Optional);
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|error| data_error(FIELD, &error.into()))?;
+        Ok(Self { path: path.to_owned(), metadata })
+    }
+
+    /// The Parquet file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file's footer, read once.
+    #[must_use]
+    pub const fn metadata(&self) -> &ArrowReaderMetadata {
+        &self.metadata
+    }
+
+    /// Its columns, in the types that the file has them in.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    /// Its rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.metadata.metadata().file_metadata().num_rows().unsigned_abs()
+    }
+
+    /// The table as a data frame of a session.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn frame(&self, session: &SessionContext) -> Result<DataFrame, SkillError> {
+        let path = self.path.to_string_lossy();
+        // The work folder's file has no ending of its own.
+        let options = ParquetReadOptions::default().file_extension("");
+        session.read_parquet(path.as_ref(), options).await.map_err(|error| data_error(FIELD, &error))
+    }
+}
+
+/// Writes the rows of a text table into a Parquet file.
+fn convert(from: &Path, table: &Description, to: &Path, context: &TaskContext) -> Result<(), SkillError> {
+    let reader = relevo_tables::open(from, table).map_err(|error| table_error(FIELD, error))?;
+    let mut writer = ParquetTableWriter::create(to, reader.schema()).map_err(|error| table_error(FIELD, error))?;
+    for batch in reader {
+        if context.is_cancelled() {
+            return Err(SkillError::Cancelled);
+        }
+        let batch = batch.map_err(|error| table_error(FIELD, error))?;
+        writer.write(&batch).map_err(|error| table_error(FIELD, error))?;
+    }
+    writer.finish().map(drop).map_err(|error| table_error(FIELD, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use relevo_shared::{JobId, TaskId, worker::Task};
+    use serde_json::json;
+
+    use super::*;
+    use crate::{files::Files, skills::tabular::session};
+
+    fn context(folder: &Path) -> TaskContext {
+        let job_id = JobId::fresh();
+        let task = json!({ "job_id": job_id, "task_id": TaskId { branch: job_id.into(), number: 1 }, "type": "t", "params": {} });
+        let task: Task = serde_json::from_value(task).unwrap();
+        TaskContext::offline(&task, folder, Arc::new(Files::new(None)))
+    }
+
+    #[tokio::test]
+    async fn a_text_table_is_read_in_its_own_order_with_the_types_it_was_described_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, parquet) = (folder.path().join("t.csv"), folder.path().join("t.parquet"));
+        std::fs::write(&csv, "id,Región,on\n2,norte,2026-01-31\n1,,2026-02-01\n").unwrap();
+        let context = context(folder.path());
+
+        convert(&csv, &relevo_tables::describe(&csv, None).unwrap(), &parquet, &context).unwrap();
+
+        let table = LocalTable::open(&parquet).unwrap();
+        let types: Vec<String> = table.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
+        assert_eq!((types.join(" "), table.rows()), ("Int64 Utf8 Date32".to_owned(), 2));
+        let session = session(&context).unwrap();
+        let batches = table.frame(&session).await.unwrap().collect().await.unwrap();
+        let rows: Vec<_> = batches.iter().flat_map(|batch| relevo_tables::json_rows(batch).unwrap()).collect();
+        assert_eq!(rows[0], json!({ "id": 2, "Región": "norte", "on": "2026-01-31" }));
+        assert_eq!(rows[1]["Región"], json!(null));
+    }
+
+    #[test]
+    fn a_file_that_is_no_parquet_is_the_senders_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        std::fs::write(&path, "id\n1\n").unwrap();
+
+        assert_eq!(LocalTable::open(&path).unwrap_err().code(), "INVALID_INPUT");
+    }
+}
