@@ -29,5 +29,6 @@ mod schedules;
 mod sdk;
 mod sockets;
 mod traces;
+mod views;
 mod webhooks;
 mod worker_tokens;

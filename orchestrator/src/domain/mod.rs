@@ -2,6 +2,7 @@
 //!
 //! Nothing here waits, reads a clock, draws a random number or touches the world; such things come in as arguments.
 
+pub mod action;
 pub mod blueprint;
 pub mod dataset;
 pub mod delivery;
