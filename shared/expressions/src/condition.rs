@@ -1,0 +1,48 @@
+//! A condition that was read and checked.
+
+use std::collections::BTreeSet;
+
+use arrow_schema::Schema;
+use datafusion_common::DFSchema;
+use datafusion_expr::Expr;
+use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+
+use crate::{Fault, functions::Surroundings, syntax, tokens, types};
+
+/// A condition on the columns of a table: true or false, or unknown, for each row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    expr: Expr,
+    columns: BTreeSet<String>,
+}
+
+impl Condition {
+    /// Reads a condition on the columns of a table.
+    ///
+    /// # Errors
+    /// The text is not one expression, names something that is not there, or mixes kinds of values. The fault is a sentence
+    /// that goes after the name of the field.
+    pub fn read(text: &str, schema: &Schema) -> Result<Self, Fault> {
+        let parsed = syntax::parse(tokens::tokens_of(text)?, schema)?;
+        let unplanned =
+            |error: datafusion_common::DataFusionError| Fault::NotSql(error.find_root().message().into_owned());
+        let fields = DFSchema::try_from(schema.clone()).map_err(unplanned)?;
+        let surroundings = Surroundings::new();
+        let options = ParserOptions { enable_ident_normalization: false, ..ParserOptions::default() };
+        let planner = SqlToRel::new_with_options(&surroundings, options);
+        let expr = planner.sql_to_expr(parsed.expr, &fields, &mut PlannerContext::new()).map_err(unplanned)?;
+        Ok(Self { expr: types::checked(expr, &fields)?, columns: parsed.columns })
+    }
+
+    /// The condition as DataFusion's logical expression, on columns by their exact names.
+    #[must_use]
+    pub const fn expr(&self) -> &Expr {
+        &self.expr
+    }
+
+    /// The columns that it looks at.
+    #[must_use]
+    pub const fn columns(&self) -> &BTreeSet<String> {
+        &self.columns
+    }
+}
