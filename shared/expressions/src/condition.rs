@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use arrow_schema::Schema;
-use datafusion_common::DFSchema;
 use datafusion_expr::Expr;
 use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 
-use crate::{Fault, functions::Surroundings, syntax, tokens, types};
+use crate::{Columns, Fault, functions::Surroundings, syntax, tokens, types};
 
 /// A condition on the columns of a table: true or false, or unknown, for each row.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,16 +20,15 @@ impl Condition {
     /// # Errors
     /// The text is not one expression, names something that is not there, or mixes kinds of values. The fault is a sentence
     /// that goes after the name of the field.
-    pub fn read(text: &str, schema: &Schema) -> Result<Self, Fault> {
-        let parsed = syntax::parse(tokens::tokens_of(text)?, schema)?;
-        let unplanned =
-            |error: datafusion_common::DataFusionError| Fault::NotSql(error.find_root().message().into_owned());
-        let fields = DFSchema::try_from(schema.clone()).map_err(unplanned)?;
+    pub fn read(text: &str, columns: &Columns) -> Result<Self, Fault> {
+        let parsed = syntax::parse(tokens::tokens_of(text)?, columns)?;
         let surroundings = Surroundings::new();
         let options = ParserOptions { enable_ident_normalization: false, ..ParserOptions::default() };
         let planner = SqlToRel::new_with_options(&surroundings, options);
-        let expr = planner.sql_to_expr(parsed.expr, &fields, &mut PlannerContext::new()).map_err(unplanned)?;
-        Ok(Self { expr: types::checked(expr, &fields)?, columns: parsed.columns })
+        let expr = planner
+            .sql_to_expr(parsed.expr, columns.fields(), &mut PlannerContext::new())
+            .map_err(|error| Fault::NotSql(error.find_root().message().into_owned()))?;
+        Ok(Self { expr: types::checked(expr, columns.fields())?, columns: parsed.columns })
     }
 
     /// The condition as DataFusion's logical expression, on columns by their exact names.

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-use arrow_schema::Schema;
 use datafusion_sql::sqlparser::{
     ast::{
         BinaryOperator, CastKind, CeilFloorKind, DataType as SqlType, DateTimeField, Expr, Function, FunctionArg,
@@ -12,7 +11,7 @@ use datafusion_sql::sqlparser::{
     tokenizer::{Token, TokenWithSpan},
 };
 
-use crate::{Fault, columns::resolve, functions::offered, kinds::Kind, tokens::DIALECT};
+use crate::{Columns, Fault, functions::offered, kinds::Kind, tokens::DIALECT};
 
 /// Levels of brackets, functions and operators within one another that the parser follows.
 const MAX_DEPTH: usize = 100;
@@ -31,13 +30,13 @@ pub(crate) struct Parsed {
 }
 
 /// Parses tokens into one expression on the columns of a table.
-pub(crate) fn parse(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Parsed, Fault> {
+pub(crate) fn parse(tokens: Vec<TokenWithSpan>, columns: &Columns) -> Result<Parsed, Fault> {
     let first = tokens.iter().find_map(|token| match &token.token {
         Token::Whitespace(_) => None,
         Token::Word(word) if word.quote_style.is_none() => Some(word.value.to_uppercase()),
         _ => Some(String::new()),
     });
-    parse_whole(tokens, schema).map_err(|fault| match (&fault, first) {
+    parse_whole(tokens, columns).map_err(|fault| match (&fault, first) {
         // A column may have such a name; what cannot be read and begins so is a statement.
         (Fault::NotSql(_) | Fault::Trailing(_), Some(word)) if STATEMENTS.contains(&word.as_str()) => {
             Fault::Statement(format!("it begins with {word}"))
@@ -46,7 +45,7 @@ pub(crate) fn parse(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Parse
     })
 }
 
-fn parse_whole(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Parsed, Fault> {
+fn parse_whole(tokens: Vec<TokenWithSpan>, columns: &Columns) -> Result<Parsed, Fault> {
     let mut parser = Parser::new(&DIALECT).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let mut expr = parser.parse_expr().map_err(|error| match error {
         ParserError::RecursionLimitExceeded => Fault::TooDeep,
@@ -56,7 +55,7 @@ fn parse_whole(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Parsed, Fa
     if rest.token != Token::EOF {
         return Err(Fault::Trailing(rest.token.to_string()));
     }
-    let mut reader = Reader { schema, columns: BTreeSet::new(), joined: 0 };
+    let mut reader = Reader { table: columns, columns: BTreeSet::new(), joined: 0 };
     match expr.visit(&mut reader) {
         ControlFlow::Break(fault) => Err(fault),
         ControlFlow::Continue(()) => Ok(Parsed { expr, columns: reader.columns }),
@@ -64,7 +63,7 @@ fn parse_whole(tokens: Vec<TokenWithSpan>, schema: &Schema) -> Result<Parsed, Fa
 }
 
 struct Reader<'s> {
-    schema: &'s Schema,
+    table: &'s Columns,
     columns: BTreeSet<String>,
     joined: usize,
 }
@@ -147,7 +146,7 @@ impl Reader<'_> {
 
     fn column(&mut self, name: &mut Ident) -> Result<(), Fault> {
         let quoted = name.quote_style.is_some();
-        let field = resolve(&name.value, quoted, self.schema)?;
+        let field = self.table.meant(&name.value, quoted)?;
         if Kind::of(field.data_type()) == Kind::Opaque {
             let kind = field.data_type().to_string();
             return Err(Fault::Opaque { name: field.name().clone(), kind });
@@ -162,9 +161,9 @@ impl Reader<'_> {
     /// `a.b` is no column of one table; a column whose name has a dot is written in quotes.
     fn dotted(&self, parts: &[Ident]) -> Result<(), Fault> {
         let whole = parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
-        Err(match self.schema.field_with_name(&whole) {
-            Ok(_) => Fault::Reserved(whole),
-            Err(_) => Fault::NotOffered(format!("names of two parts such as {}", shortened(whole))),
+        Err(match self.table.named(&whole) {
+            Some(_) => Fault::Reserved(whole),
+            None => Fault::NotOffered(format!("names of two parts such as {}", shortened(whole))),
         })
     }
 
@@ -183,9 +182,9 @@ impl Reader<'_> {
         let name = function.name.to_string();
         let FunctionArguments::List(list) = &function.args else {
             // Words such as CURRENT_DATE and USER call a function without brackets.
-            return Err(match self.schema.field_with_name(&name) {
-                Ok(_) => Fault::Reserved(name),
-                Err(_) => Fault::NoFunction(shortened(name)),
+            return Err(match self.table.named(&name) {
+                Some(_) => Fault::Reserved(name),
+                None => Fault::NoFunction(shortened(name)),
             });
         };
         if !offered(&name) {
