@@ -62,6 +62,12 @@ impl Relevo {
         Self::start_dev(Home::Lent(folder.to_owned()), Some(&blueprints()))
     }
 
+    /// `relevo dev` on an empty folder with the blueprints of any folder of the repository.
+    #[must_use]
+    pub fn dev_with(blueprints: &str) -> Self {
+        Self::start_dev(Home::Own(temporary()), Some(&repository().join(blueprints)))
+    }
+
     /// `relevo dev` on an empty folder with the blueprints that ship.
     #[must_use]
     pub fn shipped() -> Self {

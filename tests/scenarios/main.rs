@@ -9,6 +9,7 @@ mod commits;
 mod datasets;
 mod drain;
 mod endings;
+mod exec;
 mod fans;
 mod field;
 mod files;

@@ -49,6 +49,20 @@ fn every_link_between_documents_leads_somewhere() {
     report(&faults);
 }
 
+#[test]
+fn the_guide_to_programs_shows_its_examples_as_they_run() {
+    let guide = read("docs/guides/exec.md");
+
+    let examples = under("docs/guides/exec", &["toml", "py", "sh", "yaml"]);
+    assert_eq!(examples.len(), 5);
+    let stale = examples.iter().filter(|example| !guide.contains(&format!("\n{}```", example.text)));
+    report(
+        &stale
+            .map(|example| format!("docs/guides/exec.md does not show {} as it is", example.path))
+            .collect::<Vec<_>>(),
+    );
+}
+
 fn read(path: &str) -> String {
     fs::read_to_string(repository().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -8,7 +8,7 @@ use relevo_shared::{
     problem::Detail,
     worker::Task,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{Span, debug, error, info, warn};
 
@@ -20,6 +20,9 @@ use crate::{
     telling::{Route, Telling},
     work_folder::WorkFolder,
 };
+
+/// How a task ends that reads a file of its job which nobody has uploaded yet: its blueprint may wait, and try again.
+pub const AWAITING_FILE: &str = "awaiting_file";
 
 /// Handed to a skill with its task. Cheap to clone and at home on any thread. Telling never blocks: reports are coalesced
 /// and sent in the background.
@@ -137,6 +140,31 @@ impl TaskContext {
     /// As for [`Self::download`].
     pub async fn upload(&self, from: &Path, uri: &str) -> Result<u64, SkillError> {
         self.0.files.upload(from, uri, &self.0.stop).await
+    }
+
+    /// Brings a file here that a client named: an object by its `s3://` address, or a file of this job by its name. Gives its
+    /// length in bytes.
+    ///
+    /// # Errors
+    /// Invalid input with `field` when the name is neither; the outcome `awaiting_file` when it names a file of the job that
+    /// was not uploaded yet; else as for [`Self::download`].
+    pub async fn bring(&self, named: &str, field: &str, to: &Path) -> Result<u64, SkillError> {
+        if named.starts_with("s3://") {
+            return self.download(named, to).await.map_err(|error| match error {
+                SkillError::InvalidInput { message, .. } => SkillError::invalid(field, message),
+                other => other,
+            });
+        }
+        if !is_plain_file_name(named) {
+            let right = "must be an S3 URI such as s3://bucket/key, or the name of a file of the job";
+            return Err(SkillError::invalid(field, right));
+        }
+        self.download(&self.job_file_uri(named)?, to).await.map_err(|error| match error {
+            SkillError::InvalidInput { .. } => {
+                SkillError::Outcome { word: AWAITING_FILE.to_owned(), result: json!({ "filename": named }) }
+            }
+            other => other,
+        })
     }
 
     /// The address of a file of this job, from which clients can download it by name.

@@ -1,6 +1,9 @@
 //! `relevo-worker`: reads the command line, starts the worker, turns signals into a drain.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use relevo_worker::{
@@ -36,8 +39,8 @@ enum Command {
 fn main() -> ExitCode {
     let CommandLine { command, config, given } = CommandLine::parse();
     let done = match command.unwrap_or(Command::Run) {
-        Command::Run => run(config, &given),
-        Command::Skills => list_skills(config, &given),
+        Command::Run => run(config.as_deref(), &given),
+        Command::Skills => list_skills(config.as_deref(), &given),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn list_skills(config: Option<PathBuf>, given: &Given) -> Result<(), String> {
+fn list_skills(config: Option<&Path>, given: &Given) -> Result<(), String> {
     let settings = SkillSettings::load(config, given).map_err(|fault| fault.to_string())?;
     let registry = skills::registry(&settings).map_err(|fault| fault.to_string())?;
     for name in registry.names() {
@@ -57,7 +60,7 @@ fn list_skills(config: Option<PathBuf>, given: &Given) -> Result<(), String> {
     Ok(())
 }
 
-fn run(config: Option<PathBuf>, given: &Given) -> Result<(), String> {
+fn run(config: Option<&Path>, given: &Given) -> Result<(), String> {
     let settings = Settings::load(config, given).map_err(|fault| fault.to_string())?;
     logging::start(&settings.log, settings.log_format)?;
     let runtime = tokio::runtime::Runtime::new().map_err(|fault| format!("no threads can be started: {fault}"))?;

@@ -1,5 +1,7 @@
 //! What is reported of a task that ended. Pure.
 
+use std::borrow::Cow;
+
 use relevo_shared::worker::TaskError;
 use serde_json::Value;
 
@@ -19,7 +21,7 @@ pub(crate) enum Ending {
 /// The part of a result that depends on how the task ended.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
-    pub(crate) status: &'static str,
+    pub(crate) status: Cow<'static, str>,
     pub(crate) data: Option<Value>,
     pub(crate) error: Option<TaskError>,
 }
@@ -29,7 +31,8 @@ pub(crate) fn outcome(stop: Option<StopReason>, ending: Ending) -> Option<Outcom
     match (stop, ending) {
         (Some(StopReason::LeaseLost), _) => None,
         // Work that was finished after all is not done twice.
-        (_, Ending::Answered(Ok(value))) => Some(Outcome { status: "success", data: Some(value), error: None }),
+        (_, Ending::Answered(Ok(value))) => Some(with_data("success".into(), value)),
+        (_, Ending::Answered(Err(SkillError::Outcome { word, result }))) => Some(with_data(word.into(), result)),
         (Some(StopReason::Released), _) => {
             Some(without_data("released", "TRANSIENT", "handed back: the worker is shutting down"))
         }
@@ -51,12 +54,16 @@ fn failure(error: SkillError) -> Outcome {
         SkillError::InvalidInput { details, .. } if !details.is_empty() => serde_json::to_value(details).ok(),
         _ => None,
     };
-    Outcome { status: "failure", data: None, error: Some(TaskError { code: code.to_owned(), message, details }) }
+    Outcome { status: "failure".into(), data: None, error: Some(TaskError { code: code.to_owned(), message, details }) }
+}
+
+fn with_data(status: Cow<'static, str>, data: Value) -> Outcome {
+    Outcome { status, data: Some(data), error: None }
 }
 
 fn without_data(status: &'static str, code: &str, message: &str) -> Outcome {
     let error = TaskError { code: code.to_owned(), message: message.to_owned(), details: None };
-    Outcome { status, data: None, error: Some(error) }
+    Outcome { status: status.into(), data: None, error: Some(error) }
 }
 
 #[cfg(test)]
@@ -66,7 +73,11 @@ mod tests {
     use super::*;
 
     fn told(stop: Option<StopReason>, ending: Ending) -> Option<(&'static str, Option<String>)> {
-        outcome(stop, ending).map(|outcome| (outcome.status, outcome.error.map(|error| error.code)))
+        let word = |status: Cow<'static, str>| match status {
+            Cow::Borrowed(word) => word,
+            Cow::Owned(_) => "another",
+        };
+        outcome(stop, ending).map(|outcome| (word(outcome.status), outcome.error.map(|error| error.code)))
     }
 
     fn answer() -> Ending {
@@ -95,6 +106,14 @@ mod tests {
         assert_eq!(told(Some(StopReason::Cancelled), stopped()), Some(("cancelled", Some("CANCELLED".to_owned()))));
         assert_eq!(told(Some(StopReason::Cancelled), Ending::Abandoned).unwrap().0, "cancelled");
         assert_eq!(told(Some(StopReason::Cancelled), answer()), Some(("success", None)));
+    }
+
+    #[test]
+    fn another_outcome_goes_by_its_own_word() {
+        let review = || Ending::Answered(Err(SkillError::Outcome { word: "review".to_owned(), result: json!(1) }));
+
+        assert_eq!(outcome(None, review()), Some(with_data("review".into(), json!(1))));
+        assert_eq!(told(Some(StopReason::LeaseLost), review()), None);
     }
 
     #[test]

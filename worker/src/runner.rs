@@ -95,7 +95,10 @@ impl Runner {
             TaskContext::new(&task, stop, Some(route), folder, Arc::clone(&self.files), tracing::Span::current());
 
         let ending = self.ending(&task, &context).await;
-        let failed = matches!(ending, Ending::Answered(Err(_)) | Ending::Panicked(_));
+        let failed = match &ending {
+            Ending::Answered(Err(SkillError::Outcome { .. }) | Ok(_)) | Ending::Abandoned => false,
+            Ending::Answered(Err(_)) | Ending::Panicked(_) => true,
+        };
         context.finish(failed).await;
         let outcome = outcome(context.stop_signal().reason(), ending);
         tell(outcome.as_ref(), began.elapsed());
@@ -133,7 +136,7 @@ impl Runner {
             job_id: task.job_id,
             task_id: task.task_id,
             worker_id: self.worker_id.clone(),
-            status: outcome.status.to_owned(),
+            status: outcome.status.into_owned(),
             data: outcome.data,
             error: outcome.error,
             lease_token: task.lease_token,
@@ -161,13 +164,11 @@ fn until(deadline: i64, now: SystemTime) -> Duration {
 }
 
 fn tell(outcome: Option<&Outcome>, took: Duration) {
-    match outcome {
-        None => info!(?took, "stopped: the lease is lost"),
-        Some(Outcome { status: "failure", error: Some(error), .. }) => {
-            warn!(?took, code = error.code, reason = error.message, "failure");
-        }
-        Some(Outcome { status: "success", .. }) if took < NOTEWORTHY => debug!(?took, "success"),
-        Some(Outcome { status, .. }) => info!(?took, "{status}"),
+    let Some(Outcome { status, error, .. }) = outcome else { return info!(?took, "stopped: the lease is lost") };
+    match (status.as_ref(), error) {
+        ("failure", Some(error)) => warn!(?took, code = error.code, reason = error.message, "failure"),
+        ("success", _) if took < NOTEWORTHY => debug!(?took, "success"),
+        (status, _) => info!(?took, "{status}"),
     }
 }
 

@@ -1,6 +1,12 @@
 //! The settings of a worker: from a TOML file, the environment and flags, the later winning, each under one name.
 
-use std::{path::PathBuf, time::Duration};
+mod programs;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use figment::{
     Figment,
@@ -10,6 +16,8 @@ use relevo_shared::{WorkerId, secret::Secret};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
+use self::programs::GivenProgram;
+pub use self::programs::Program;
 use crate::host;
 
 /// What was given, before it is judged. `--some-name`, `RELEVO_SOME_NAME` and `some_name` in the file are the same setting.
@@ -73,6 +81,9 @@ pub struct Given {
     /// How log lines look [default: human on a terminal, json elsewhere]
     #[arg(long, env = "RELEVO_LOG_FORMAT", global = true)]
     log_format: Option<LogFormat>,
+    /// Programs that are skills, by name: in the file only.
+    #[arg(skip)]
+    skills: Option<BTreeMap<String, GivenProgram>>,
 }
 
 /// How log lines look.
@@ -125,6 +136,8 @@ pub struct SkillSettings {
     pub models: Vec<PathBuf>,
     /// Folder that holds a CUDA PyTorch's libraries.
     pub torch_cuda: Option<PathBuf>,
+    /// Programs that are skills.
+    pub programs: Vec<Program>,
 }
 
 /// How S3 is reached.
@@ -158,8 +171,8 @@ impl Settings {
     ///
     /// # Errors
     /// Names every setting that is wrong or missing, and what would be right.
-    pub fn load(file: Option<PathBuf>, given: &Given) -> Result<Self, SettingsError> {
-        Given::layered(file, given)?.judged()
+    pub fn load(file: Option<&Path>, given: &Given) -> Result<Self, SettingsError> {
+        Given::layered(file, given)?.judged(file)
     }
 }
 
@@ -167,15 +180,16 @@ impl SkillSettings {
     /// Reads the same layers for what the skills need, and judges nothing else.
     ///
     /// # Errors
-    /// The file cannot be read, or holds a name or type that is not expected.
-    pub fn load(file: Option<PathBuf>, given: &Given) -> Result<Self, SettingsError> {
-        let whole = Given::layered(file, given)?;
-        Ok(Self { models: whole.models.unwrap_or_default(), torch_cuda: whole.torch_cuda })
+    /// The file cannot be read, or holds a name or type that is not expected, or a program that cannot be run.
+    pub fn load(file: Option<&Path>, given: &Given) -> Result<Self, SettingsError> {
+        let (whole, mut faults) = (Given::layered(file, given)?, Faults::default());
+        let skills = whole.skills(file, &mut faults);
+        if faults.0.is_empty() { Ok(skills) } else { Err(SettingsError::Faults(faults.0)) }
     }
 }
 
 impl Given {
-    fn layered(file: Option<PathBuf>, given: &Self) -> Result<Self, SettingsError> {
+    fn layered(file: Option<&Path>, given: &Self) -> Result<Self, SettingsError> {
         let mut layers = Figment::new();
         if let Some(file) = file {
             if !file.is_file() {
@@ -196,8 +210,23 @@ impl Given {
         whole.extract().map_err(|fault| SettingsError::Unreadable(Box::new(fault)))
     }
 
-    fn judged(self) -> Result<Settings, SettingsError> {
+    fn skills(self, file: Option<&Path>, faults: &mut Faults) -> SkillSettings {
+        SkillSettings {
+            programs: programs::judged(self.skills.unwrap_or_default(), file, faults),
+            models: self.models.unwrap_or_default(),
+            torch_cuda: self.torch_cuda,
+        }
+    }
+
+    fn judged(mut self, file: Option<&Path>) -> Result<Settings, SettingsError> {
         let mut faults = Faults::default();
+        let skills = Self {
+            skills: self.skills.take(),
+            models: self.models.take(),
+            torch_cuda: self.torch_cuda.take(),
+            ..Self::default()
+        };
+        let skills = skills.skills(file, &mut faults);
 
         let url = faults.required("url", self.url).and_then(|text| faults.http_url("url", &text));
         let worker_token = faults.required("worker_token", self.worker_token);
@@ -245,7 +274,7 @@ impl Given {
             drain: Duration::from_secs(drain_seconds),
             websocket: self.websocket.unwrap_or(true),
             work_dir: self.work_dir.unwrap_or_else(|| std::env::temp_dir().join("relevo-worker")),
-            skills: SkillSettings { models: self.models.unwrap_or_default(), torch_cuda: self.torch_cuda },
+            skills,
             s3,
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format,
@@ -305,7 +334,7 @@ mod tests {
 
     fn load(file: Option<&str>, line: &[&str]) -> Result<Settings, SettingsError> {
         let line = Line::try_parse_from(std::iter::once("relevo-worker").chain(line.iter().copied())).unwrap();
-        Settings::load(file.map(PathBuf::from), &line.given)
+        Settings::load(file.map(Path::new), &line.given)
     }
 
     #[test]

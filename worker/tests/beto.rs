@@ -34,7 +34,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let golden = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden"));
-        let registry = registry(&SkillSettings { models: vec![golden], torch_cuda: None }).unwrap();
+        let registry = registry(&SkillSettings { models: vec![golden], ..SkillSettings::default() }).unwrap();
         Self { s3: S3::start().await, registry, folder: tempfile::tempdir().unwrap() }
     }
 

@@ -5,6 +5,7 @@
 #[cfg(feature = "torch")]
 pub mod beto;
 mod echo;
+mod exec;
 mod registry;
 mod sleep;
 mod stages;
@@ -61,6 +62,14 @@ pub enum SkillError {
     /// Memory, disk or device ran out; tried again, elsewhere if that can be.
     #[error("{0}")]
     ResourceExhausted(String),
+    /// It ended in another way than success or failure, on which the blueprint branches.
+    #[error("ended as {word}")]
+    Outcome {
+        /// The word for it.
+        word: String,
+        /// What goes with it.
+        result: Value,
+    },
     /// The task was cancelled, or its lease was lost, and the skill stopped.
     #[error("stopped before the end")]
     Cancelled,
@@ -73,7 +82,7 @@ impl SkillError {
         Self::InvalidInput { message: format!("{}: {}", detail.field, detail.reason), details: vec![detail] }
     }
 
-    /// The code that goes over the wire.
+    /// The code that goes over the wire; an outcome goes by its own word instead.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -81,6 +90,7 @@ impl SkillError {
             Self::Transient(_) => "TRANSIENT",
             Self::Permanent(_) => "PERMANENT",
             Self::ResourceExhausted(_) => "RESOURCE_EXHAUSTED",
+            Self::Outcome { .. } => "OUTCOME",
             Self::Cancelled => "CANCELLED",
         }
     }

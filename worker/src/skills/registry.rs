@@ -8,7 +8,7 @@ use std::{
 
 use relevo_shared::{SkillName, worker::InstalledModel};
 
-use super::{Skill, echo::Echo, sleep::Sleep};
+use super::{Skill, echo::Echo, exec, sleep::Sleep};
 use crate::settings::SkillSettings;
 #[cfg(feature = "torch")]
 use crate::{
@@ -24,6 +24,9 @@ const MODEL_BYTES: u64 = 4 << 30;
 /// The skills cannot be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
+    /// A program has the name of a skill that there is.
+    #[error("skills.{0}: the worker has a skill of this name; give the program another")]
+    Taken(SkillName),
     /// libtorch cannot be used.
     #[cfg(feature = "torch")]
     #[error(transparent)]
@@ -38,15 +41,22 @@ pub struct Registry {
     pub installed_models: Vec<InstalledModel>,
 }
 
-/// Every skill of this build.
+/// Every skill of this build, and those that the settings add.
 ///
 /// # Errors
-/// libtorch was built in, and cannot be used.
+/// libtorch was built in, and cannot be used; or a program has the name of another skill.
 pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.add(Echo);
     registry.add(Sleep);
     add_torch(&mut registry, settings)?;
+    for program in exec::skills(&settings.programs) {
+        let name = program.name().parse().expect("the settings have judged it");
+        if registry.skills.contains_key(&name) {
+            return Err(RegistryError::Taken(name));
+        }
+        registry.add(program);
+    }
     Ok(registry)
 }
 
