@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod network;
 pub mod overview;
 pub mod quota;
+pub mod rows;
 pub mod settings;
 pub mod store;
 pub mod time;

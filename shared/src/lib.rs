@@ -16,6 +16,7 @@ pub mod problem;
 pub mod schedule;
 pub mod secret;
 pub mod token;
+pub mod view;
 pub mod webhook;
 pub mod whole;
 pub mod worker;

@@ -31,6 +31,7 @@ mod schedules;
 mod sdk;
 mod sockets;
 mod traces;
+mod views;
 mod watchers;
 mod webhooks;
 mod worker_tokens;

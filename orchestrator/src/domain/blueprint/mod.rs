@@ -18,6 +18,7 @@ mod fan;
 #[cfg(test)]
 mod fan_tests;
 mod fault;
+mod format;
 #[cfg(test)]
 mod golden_tests;
 mod graph;
@@ -33,6 +34,8 @@ mod path;
 #[cfg(test)]
 mod refused_tests;
 mod resource;
+#[cfg(test)]
+mod sampling_tests;
 mod schema;
 mod scope;
 mod source;
@@ -44,7 +47,7 @@ mod total_tests;
 mod variable_tests;
 mod work;
 
-use relevo_shared::problem::Detail;
+use relevo_shared::{dataset::Column, problem::Detail};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -69,6 +72,8 @@ pub struct Blueprint {
     pub endpoint: String,
     /// What it does, for people.
     pub description: String,
+    /// What jobs of it are called in lists: its name, unless the file says otherwise.
+    pub kind: String,
     /// What a job's input must look like: a JSON Schema, draft 2020-12.
     pub input: Value,
     /// Fields of the input that a client may leave out.
@@ -103,6 +108,7 @@ impl Blueprint {
         sorted.sort_all_objects();
         let canonical = sorted.to_string();
         Ok(Self {
+            kind: parts.kind.unwrap_or_else(|| parts.name.clone()),
             name: parts.name,
             version: parts.version,
             endpoint: parts.endpoint,
@@ -150,6 +156,15 @@ impl Blueprint {
         self.schema.check(&input)?;
         Ok(input)
     }
+
+    /// Judges the columns that a filled input names and the conditions that it sets, given the columns of its table.
+    ///
+    /// # Errors
+    ///
+    /// One detail for each that is wrong, named `initial_data.…`.
+    pub fn check_columns(&self, input: &Value, columns: &[Column]) -> Result<(), Vec<Detail>> {
+        self.schema.check_columns(input, columns)
+    }
 }
 
 #[cfg(test)]
@@ -158,10 +173,11 @@ mod tests {
 
     use super::*;
 
-    const SHIPPED: [(&str, &str); 3] = [
+    const SHIPPED: [(&str, &str); 4] = [
         ("echo", include_str!("../../../../blueprints/echo.yaml")),
         ("sleep", include_str!("../../../../blueprints/sleep.yaml")),
         ("beto_sentiment", include_str!("../../../../blueprints/beto_sentiment.yaml")),
+        ("sampling", include_str!("../../../../blueprints/sampling.yaml")),
     ];
 
     fn shipped(name: &str) -> Blueprint {
