@@ -6,6 +6,7 @@
 pub mod beto;
 mod echo;
 mod exec;
+pub(crate) mod fields;
 mod registry;
 mod sleep;
 mod stages;
