@@ -107,6 +107,10 @@ impl Kind for f64 {
     const KIND: &'static str = "a number";
 }
 
+impl Kind for u32 {
+    const KIND: &'static str = "an integer";
+}
+
 impl Kind for usize {
     const KIND: &'static str = "an integer";
 }
