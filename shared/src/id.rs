@@ -59,6 +59,18 @@ impl JobId {
         Self(uuid::Builder::from_unix_timestamp_millis(ms, bytes).into_uuid())
     }
 
+    /// The job with these 16 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// The 16 bytes of the id.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
     /// The partition of this job among `partitions`: the random tail of the id, so that jobs made together spread.
     #[must_use]
     pub fn partition(self, partitions: u16) -> u16 {

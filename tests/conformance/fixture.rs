@@ -22,18 +22,23 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self::with(Durations::default())
+        Self::with(Durations::default(), 1)
+    }
+
+    /// A store with several partitions.
+    pub(crate) fn spread(partitions: u16) -> Self {
+        Self::with(Durations::default(), partitions)
     }
 
     /// A store whose claims must be confirmed, and whose jobs are looked at again, within a moment.
     pub(crate) fn hasty() -> Self {
         let moment = Duration::from_millis(50);
-        Self::with(Durations { confirm: moment, recheck: moment, ..Durations::default() })
+        Self::with(Durations { confirm: moment, recheck: moment, ..Durations::default() }, 1)
     }
 
-    fn with(durations: Durations) -> Self {
+    fn with(durations: Durations, partitions: u16) -> Self {
         let redis = Redis::start();
-        Self { store: Store::new(&redis.url(), 1, durations).expect("the URL is Redis's own"), redis }
+        Self { store: Store::new(&redis.url(), partitions, durations).expect("the URL is Redis's own"), redis }
     }
 
     /// A connection of the story's own.
@@ -114,6 +119,7 @@ pub(crate) fn job() -> NewJob {
     NewJob {
         client: "tests".to_owned(),
         blueprint: "one".to_owned(),
+        kind: "one".to_owned(),
         hash: "0".repeat(64),
         input: "{}".to_owned(),
         ..NewJob::default()

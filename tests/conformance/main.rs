@@ -3,6 +3,7 @@
 mod fans;
 mod fixture;
 mod jobs;
+mod lists;
 mod schedules;
 mod tasks;
 mod webhooks;

@@ -5,6 +5,7 @@
 pub mod blueprint;
 pub mod dataset;
 pub mod delivery;
+pub mod index;
 pub mod job;
 pub mod placement;
 pub mod progress;

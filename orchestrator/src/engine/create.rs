@@ -39,6 +39,10 @@ const DEEPEST: u32 = 16;
 pub struct Creation {
     /// The client that it will belong to.
     pub client: String,
+    /// The user that the job is recorded under.
+    pub user_id: Option<String>,
+    /// The same user's name in another directory.
+    pub user_soeid: Option<String>,
     /// Its id, where the caller has made one so that a repeated call creates nothing new.
     pub id: Option<JobId>,
     /// How many unfinished jobs the client may have.
@@ -55,6 +59,8 @@ impl Creation {
     pub fn of(client: &Client, id: Option<JobId>) -> Self {
         Self {
             client: client.name.clone(),
+            user_id: client.user_id.clone(),
+            user_soeid: client.user_soeid.clone(),
             id,
             open_limit: client.plan.max_open_jobs,
             task_limit: client.plan.max_concurrent_tasks,
@@ -100,6 +106,9 @@ impl Engine {
         let ms = |seconds: u32| u64::from(seconds) * 1000;
         let job = NewJob {
             client: client.clone(),
+            user_id: creation.user_id.clone(),
+            user_soeid: creation.user_soeid.clone(),
+            dataset: dataset_of(&input),
             input: input.to_string(),
             source: source.as_ref().map(Value::to_string),
             priority: request.priority.unwrap_or(0),
@@ -209,8 +218,12 @@ impl Engine {
             Error::Invalid(reason, _) => broken(reason),
             other => other,
         })?;
+        let (user_id, user_soeid) = self.store.job_user(branch.job).await?;
         let job = NewJob {
             client: parent.client,
+            user_id,
+            user_soeid,
+            dataset: dataset_of(&input),
             input: input.to_string(),
             source: source.as_ref().map(Value::to_string),
             priority: parent.priority,
@@ -311,7 +324,12 @@ pub(super) fn check(request: &CreateJob) -> Result<Option<u64>> {
 
 /// A job of this blueprint of which nothing else is known.
 fn job_of(blueprint: &Blueprint) -> NewJob {
-    NewJob { blueprint: blueprint.name.clone(), hash: blueprint.hash().to_owned(), ..NewJob::default() }
+    NewJob {
+        blueprint: blueprint.name.clone(),
+        kind: blueprint.kind.clone(),
+        hash: blueprint.hash().to_owned(),
+        ..NewJob::default()
+    }
 }
 
 /// The name under which what a client calls `key` is kept: two clients never share one.
@@ -341,6 +359,12 @@ fn column_properties(schema: &Value) -> impl Iterator<Item = &str> {
     };
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     properties.filter(move |(_, property)| names(property)).map(|(name, _)| name.as_str())
+}
+
+/// The dataset that an input names, as text: what lists find the job by.
+fn dataset_of(input: &Value) -> Option<String> {
+    let named = input.get("dataset_id").filter(|named| named.is_string() || named.is_number());
+    named.map(dataset_name).filter(|name| !name.is_empty())
 }
 
 /// A dataset's name as text: a number names the dataset of the same digits.

@@ -12,6 +12,7 @@ use super::{
     standing::JobFacts,
     step::StepWrite,
 };
+use crate::domain::index::Attribute;
 
 /// What never changes about a job.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,14 @@ pub struct NewJob {
     pub client: String,
     /// Name of its blueprint.
     pub blueprint: String,
+    /// What it is called in lists.
+    pub kind: String,
+    /// The user of its client.
+    pub user_id: Option<String>,
+    /// The same user's name in another directory.
+    pub user_soeid: Option<String>,
+    /// The dataset that its input names.
+    pub dataset: Option<String>,
     /// The pinned text of its blueprint.
     pub hash: String,
     /// Its input, as JSON.
@@ -44,6 +53,19 @@ pub struct NewJob {
     pub depth: u32,
     /// W3C trace context of the request that made it.
     pub trace: Option<String>,
+}
+
+impl NewJob {
+    /// The names under which the index has it.
+    fn found_by(&self) -> Vec<String> {
+        let optional = [
+            (Attribute::Dataset, &self.dataset),
+            (Attribute::UserId, &self.user_id),
+            (Attribute::UserSoeid, &self.user_soeid),
+        ];
+        let optional = optional.into_iter().filter_map(|(attribute, value)| Some(attribute.named(value.as_deref()?)));
+        [Attribute::Client.named(&self.client), Attribute::Kind.named(&self.kind)].into_iter().chain(optional).collect()
+    }
 }
 
 /// Answer to a new job.
@@ -145,6 +167,10 @@ impl Store {
         let identity = [
             ("client", job.client.as_str()),
             ("blueprint", &job.blueprint),
+            ("kind", &job.kind),
+            ("user_id", job.user_id.as_deref().unwrap_or_default()),
+            ("user_soeid", job.user_soeid.as_deref().unwrap_or_default()),
+            ("dataset", job.dataset.as_deref().unwrap_or_default()),
             ("hash", &job.hash),
             ("input", &job.input),
             ("source", job.source.as_deref().unwrap_or_default()),
@@ -161,7 +187,12 @@ impl Store {
         let identity: Vec<_> = identity.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let mut call = SUBMIT_JOB.key(self.keys.job(id));
         call.arg(self.keys.prefix_of(id)).arg(id.to_string()).arg(millis(self.durations.retention));
-        call.arg(number(open_limit)).arg(identity.len() * 2);
+        let found_by = job.found_by();
+        call.arg(number(open_limit)).arg(id.as_bytes()).arg(found_by.len());
+        for name in found_by {
+            call.arg(name);
+        }
+        call.arg(identity.len() * 2);
         for (name, value) in identity {
             call.arg(name).arg(value);
         }
@@ -307,6 +338,16 @@ impl Store {
             return Ok(None);
         }
         JobFacts::read(fields).map(Some)
+    }
+
+    /// The user under which a job was recorded: its `user_id` and `user_soeid`.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn job_user(&self, id: JobId) -> Result<(Option<String>, Option<String>)> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.job(id)).arg("user_id").arg("user_soeid");
+        Ok(command.query_async(&mut self.connections.get().await?).await?)
     }
 
     /// A number for a fan-out that this job has not had yet.

@@ -37,6 +37,21 @@ impl Keys {
         format!("{}events:{job}", self.prefix_of(job))
     }
 
+    pub(super) fn logs(self, job: JobId) -> String {
+        format!("{}logs:{job}", self.prefix_of(job))
+    }
+
+    /// The chunks of the index, by the instant at which the first job of each was created.
+    pub(super) fn chunks(partition: u16) -> String {
+        format!("{}ix:chunks", Self::prefix(partition))
+    }
+
+    /// One column of a chunk of the index: `ids` (16 bytes of a job's id and 8 of its instant), `state` (4 bits) or `values` (the
+    /// slots of each value).
+    pub(super) fn column(partition: u16, chunk: u64, column: &str) -> String {
+        format!("{}ix:{chunk}:{column}", Self::prefix(partition))
+    }
+
     /// The record of a branch: that of its job for the job's own.
     pub(super) fn branch(self, branch: BranchId) -> String {
         let kind = if branch.place.is_some() { "branch" } else { "job" };

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use relevo_shared::{BranchId, JobId};
+use relevo_shared::{BranchId, JobId, job::LogLine};
 
-use super::{Result, Store};
+use super::{Result, Store, script::corrupt};
 
 /// An entry of a stream: its id, then its fields.
 type StreamEntry = (String, HashMap<String, String>);
@@ -85,6 +85,21 @@ impl Store {
         command.arg(self.keys.events(id)).arg("-").arg("+");
         let events: Vec<StreamEntry> = command.query_async(&mut self.connections.get().await?).await?;
         Ok(events.into_iter().map(EventRecord::read).collect())
+    }
+
+    /// The lines that a job's tasks have written, oldest first, as many as are kept.
+    ///
+    /// # Errors
+    /// When Redis is away, or a line cannot be read.
+    pub async fn read_logs(&self, id: JobId) -> Result<Vec<LogLine>> {
+        let mut command = redis::cmd("XRANGE");
+        command.arg(self.keys.logs(id)).arg("-").arg("+");
+        let lines: Vec<StreamEntry> = command.query_async(&mut self.connections.get().await?).await?;
+        let read = |(_, mut fields): StreamEntry| {
+            let line = fields.remove("line").unwrap_or_default();
+            serde_json::from_str(&line).map_err(|error| corrupt(format!("a log line: {error}")))
+        };
+        lines.into_iter().map(read).collect()
     }
 
     /// A branch as it is kept, field by field; empty when there is none.

@@ -45,6 +45,7 @@ scripts!(
     CANCEL_JOB = "cancel_job",
     END_JOB = "end_job",
     RETRY_JOB = "retry_job",
+    FIND_INSTANT = "find_instant",
     DECIDE_APPROVAL = "decide_approval",
     UNPARK_TASKS = "unpark_tasks",
     REPORT_PROGRESS = "report_progress",

@@ -69,6 +69,8 @@ pub struct Blueprint {
     pub endpoint: String,
     /// What it does, for people.
     pub description: String,
+    /// What jobs of it are called in lists: its name, unless the file says otherwise.
+    pub kind: String,
     /// What a job's input must look like: a JSON Schema, draft 2020-12.
     pub input: Value,
     /// Fields of the input that a client may leave out.
@@ -103,6 +105,7 @@ impl Blueprint {
         sorted.sort_all_objects();
         let canonical = sorted.to_string();
         Ok(Self {
+            kind: parts.kind.unwrap_or_else(|| parts.name.clone()),
             name: parts.name,
             version: parts.version,
             endpoint: parts.endpoint,

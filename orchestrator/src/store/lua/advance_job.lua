@@ -4,7 +4,7 @@
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local step = named(6)
 local j = fields_of(job, {"revision", "ended_at", "client", "priority", "dispatch_ms", "unique", "webhook_url", "parent", "deadline",
-  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at"})
+  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at", "slot", "state"})
 if not j.revision then return {"missing"} end
 if j.ended_at then return {"ended"} end
 if j.revision ~= ARGV[3] then return {"stale"} end
@@ -24,6 +24,7 @@ if step.ended then
   fields[#fields + 1] = now
 end
 apply_step(prefix, id, job, step, j, now, fields)
+index_state(prefix, j.slot, j.state, step.state)
 record(prefix, id, step.ended and step.state or "advanced", "entered", step.entered or "[]",
   "task", step.number and id .. "." .. step.number or "")
 if step.approval then announce(prefix, id, j.webhook_url, "approval_wanted", revision, now) end

@@ -4,7 +4,7 @@
 -- replies: missing | ended state | asked worker task child | cancelled parent child ("" for none)
 local job, deadlines, prefix, id, grace_ms = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[4]
 local j = fields_of(job, {"revision", "ended_at", "state", "client", "unique", "webhook_url", "parent", "deadline", "task",
-  "task_state", "worker", "fan", "child", "cancelling_at"})
+  "task_state", "worker", "fan", "child", "cancelling_at", "slot"})
 if not j.revision then return {"missing"} end
 if j.ended_at then return {"ended", j.state} end
 if j.cancelling_at then return {"asked", "", "", ""} end
@@ -22,6 +22,7 @@ local _, _, child = abort(prefix, id, job, now)
 local revision = j.revision + 1
 redis.call("HSET", job, "state", "cancelled", "revision", revision, "ended_at", now, "error", ARGV[6], "current", "", "task", "",
   "child", "", "wait_until", "")
+index_state(prefix, j.slot, nil, "cancelled")
 record(prefix, id, "cancelled", "actor", ARGV[3])
 finish_job(prefix, id, job, "cancelled", revision, ARGV[5], j, now)
 return {"cancelled", j.parent or "", child}

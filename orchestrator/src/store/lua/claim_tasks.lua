@@ -39,7 +39,7 @@ local function lease(head)
     "heartbeat_ms", "queued_at", "claims", "slots")
   if t[2] ~= "queued" or branch .. "." .. t[1] ~= task then return end
   now = now or clock()
-  local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace")
+  local j = redis.call("HMGET", job_key, "started_at", "ended_at", "cancelling_at", "deadline", "trace", "slot", "state")
   if j[2] or j[3] then return fill_slots(prefix, t[11], now) end
   if ARGV[6] == "1" then
     local blueprint = redis.call("HGET", job_key, "blueprint")
@@ -61,6 +61,7 @@ local function lease(head)
   redis.call("ZADD", prefix .. "fair:" .. head.queue:sub(#prefix + 7), "GT", whole(head.score + t[6] * 1e12), "")
   if j[1] then redis.call("HSET", job_key, "state", "running")
   else redis.call("HSET", job_key, "state", "running", "started_at", now) end
+  index_state(prefix, j[6], j[7], "running")
   record(prefix, job, "leased", "task", task, "worker", worker, "attempt", t[5])
   return {task, t[3], t[4], t[5], tostring(token), t[6], deadline and whole(deadline) or "", t[8], t[9], whole(now), j[5] or ""}
 end

@@ -46,6 +46,23 @@ local function record(prefix, job, kind, ...)
   redis.call("XADD", prefix .. "events:" .. job, "MAXLEN", "~", 2000, "*", "event", kind, ...)
 end
 
+-- The index numbers the jobs of a partition; a chunk has the columns of so many numbers. In the column of states each job has four
+-- bits; 0 is no job. As STATES and SLOTS of domain/index.
+local CHUNK = 4096
+local STATE_CODES = {pending = 1, running = 2, waiting = 3, completed = 4, failed = 5, cancelled = 6, quarantined = 7}
+
+-- The start of the keys of a job's chunk, and its place there. Jobs that are older than the index have no number.
+local function place_in_index(prefix, slot)
+  return prefix .. "ix:" .. whole(math.floor(slot / CHUNK)), slot % CHUNK
+end
+
+-- Writes the state of a job into the index, where it differs from the one before.
+local function index_state(prefix, slot, before, state)
+  if not slot or before == state then return end
+  local chunk, place = place_in_index(prefix, slot)
+  redis.call("BITFIELD", chunk .. ":state", "SET", "u4", "#" .. place, STATE_CODES[state])
+end
+
 -- Where a task stands in its queue: by priority, and within one priority by turns, so that a client with many tasks does
 -- not keep another waiting (start-time fair queueing: Goyal, Vin, Cheng, SIGCOMM 1996). The set `fair` holds the tag of the last
 -- task that was claimed, under the empty name, and that of each client's last task.

@@ -2,7 +2,7 @@
 -- KEYS job, due   ARGV prefix, id, actor   replies: ok | missing | not_ended state | not_failed state |
 -- not_unique id (an unfinished job has its key by now)
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local j = fields_of(job, {"revision", "ended_at", "state", "client", "result_ms", "unique"})
+local j = fields_of(job, {"revision", "ended_at", "state", "client", "result_ms", "unique", "slot"})
 if not j.revision then return {"missing"} end
 if not j.ended_at then return {"not_ended", j.state} end
 if j.state ~= "quarantined" and j.state ~= "failed" then return {"not_failed", j.state} end
@@ -25,5 +25,6 @@ end
 redis.call("HINCRBY", prefix .. "counts", "open:" .. j.client, 1)
 redis.call("HINCRBY", prefix .. "counts", "ended:" .. j.state, -1)
 redis.call("ZADD", due, now, id)
+index_state(prefix, j.slot, nil, "running")
 record(prefix, id, "retried", "actor", ARGV[3])
 return {"ok"}

@@ -24,6 +24,7 @@ pub(super) struct Parts {
     pub(super) version: String,
     pub(super) endpoint: String,
     pub(super) description: String,
+    pub(super) kind: Option<String>,
     pub(super) input: InputSchema,
     pub(super) defaults: Map<String, Value>,
     pub(super) machine: Machine,
@@ -37,6 +38,7 @@ pub(super) fn read(value: &Value, faults: &mut Faults) -> Option<Parts> {
     let endpoint =
         needed(&mut fields, "endpoint", "is missing: write for example `/jobs/my_blueprint`", check_endpoint);
     let description = fields.text("description").unwrap_or_default().to_owned();
+    let kind = fields.parsed("kind", |text| check_name(text).map(|()| text.to_owned()));
 
     let open = json!({ "type": "object" });
     let schema = fields.value("input").unwrap_or(&open);
@@ -77,6 +79,7 @@ pub(super) fn read(value: &Value, faults: &mut Faults) -> Option<Parts> {
         version: version?,
         endpoint: endpoint?,
         description,
+        kind,
         input: input?,
         defaults: defaults.clone(),
         machine: machine?,
