@@ -15,6 +15,7 @@ mod field;
 mod files;
 mod frugal;
 mod idempotency;
+mod imports;
 mod jobs;
 mod leases;
 mod limits;
