@@ -4,6 +4,8 @@ mod fans;
 mod fixture;
 mod jobs;
 mod lists;
+mod packing;
+mod removal;
 mod schedules;
 mod tasks;
 mod webhooks;

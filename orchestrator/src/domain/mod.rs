@@ -7,6 +7,7 @@ pub mod dataset;
 pub mod delivery;
 pub mod index;
 pub mod job;
+pub mod packing;
 pub mod placement;
 pub mod progress;
 pub mod quota;
