@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use relevo_shared::{JobId, id::InvalidId, problem::Detail};
+use relevo_shared::{JobId, id::InvalidId, job::JobState, problem::Detail};
 
-use crate::{blobs::BlobError, store::StoreError};
+use crate::{blobs::BlobError, domain::action::Action, store::StoreError};
 
 /// One error for the whole crate. The codes are promises to clients.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +44,8 @@ pub enum Error {
     #[error("worker not found")]
     WorkerNotFound,
     /// The action does not fit the job's state.
-    #[error("{1}")]
-    NotNow(JobId, String),
+    #[error("{}", .1.refusal(.2.as_str()))]
+    NotNow(JobId, Action, JobState),
     /// Something else has happened first; the word is the code.
     #[error("{1}")]
     Conflict(&'static str, String),

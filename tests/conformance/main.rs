@@ -6,6 +6,7 @@ mod jobs;
 mod lists;
 mod packing;
 mod removal;
+mod reports;
 mod schedules;
 mod tasks;
 mod webhooks;

@@ -98,7 +98,7 @@ async fn ended(bench: &Bench, state: JobState) -> JobId {
         logs: vec![line("one\ntwo"), line("¡tres!")],
         ..ProgressReport::of_life(worker("w"), Some(task.token))
     };
-    bench.store.report_progress(task.id, &report).await.unwrap();
+    bench.store.report_progress(id, &[(task.id, report)]).await.unwrap();
     let outcome = Outcome::Succeeded { output: json!({}) };
     bench.store.complete_task(task.id, &worker("w"), Some(task.token), &outcome, "digest").await.unwrap();
     let end = StepWrite { entered: r#"["Second"]"#.to_owned(), ..step(state) };
@@ -181,7 +181,7 @@ async fn a_packed_job_that_cannot_be_retried_says_so() {
     let id = ended(&bench, JobState::Completed).await;
     bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap();
 
-    assert_eq!(bench.store.retry_job(id, "tests").await.unwrap(), Retry::NotFailed("completed".to_owned()));
+    assert_eq!(bench.store.retry_job(id, "tests").await.unwrap(), Retry::NotFailed(JobState::Completed));
     assert!(!bench.advance(id, 2, &task_step(2)).await);
 }
 

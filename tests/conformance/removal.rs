@@ -29,7 +29,7 @@ async fn a_deleted_job_leaves_nothing_behind() {
     assert!(bench.advance(packed, 1, &step(JobState::Failed)).await);
     bench.store.pack_jobs(0, "replica", Packing { after: Duration::ZERO, archive: false }).await.unwrap();
 
-    assert_eq!(bench.store.delete_job(loose).await.unwrap(), Deletion::NotEnded("pending".to_owned()));
+    assert_eq!(bench.store.delete_job(loose).await.unwrap(), Deletion::NotEnded(JobState::Pending));
     assert!(bench.advance(loose, 1, &step(JobState::Completed)).await);
     for id in [loose, packed] {
         let Deletion::Deleted(bytes) = bench.store.delete_job(id).await.unwrap() else { panic!("it has ended") };

@@ -118,6 +118,12 @@ impl Blobs {
         format!("s3://{}/{key}", self.bucket)
     }
 
+    /// The key in `s3://bucket/key`, where the bucket is this one.
+    #[must_use]
+    pub fn key_of<'a>(&self, uri: &'a str) -> Option<&'a str> {
+        uri.strip_prefix("s3://")?.strip_prefix(self.bucket.as_str())?.strip_prefix('/').filter(|key| !key.is_empty())
+    }
+
     /// Makes the bucket if it is not there.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::{Engine, follow::Follow};
 use crate::{
-    domain::task::TIMEOUT,
+    domain::{action::Action, task::TIMEOUT},
     error::{Error, Result},
     store::{Cancellation, Ended, FanId, Retry, Told},
 };
@@ -34,7 +34,7 @@ impl Engine {
         self.follow_in_background(follow);
         match cancellation {
             Cancellation::Missing => Err(Error::JobNotFound(id.to_string())),
-            Cancellation::Ended(state) => Err(Error::NotNow(id, format!("Cannot cancel {state} job"))),
+            Cancellation::Ended(state) => Err(Error::NotNow(id, Action::Cancel, state)),
             Cancellation::Cancelled(_) => Ok(Cancelled::Noted),
             Cancellation::Asked(told) => {
                 let told = match told {
@@ -116,10 +116,7 @@ impl Engine {
             Retry::NotUnique(other) => {
                 Err(Error::Conflict("not_unique", format!("job {other} has the same unique_key and is unfinished")))
             }
-            Retry::NotEnded(state) | Retry::NotFailed(state) => Err(Error::NotNow(
-                id,
-                format!("Cannot retry {state} job: only a failed or quarantined one can be retried"),
-            )),
+            Retry::NotEnded(state) | Retry::NotFailed(state) => Err(Error::NotNow(id, Action::Retry, state)),
         }
     }
 

@@ -8,6 +8,7 @@ use tracing::info;
 
 use super::Engine;
 use crate::{
+    domain::action::Action,
     error::{Error, Result},
     store::{Deletion, FanId, JobFilter, JobRecord, PageStart},
 };
@@ -35,8 +36,8 @@ impl Engine {
     pub async fn delete_job(&self, id: JobId) -> Result<u64> {
         let record = self.store.read_job(id).await?.ok_or_else(|| Error::JobNotFound(id.to_string()))?;
         let state = record.fields.get("state").and_then(|word| JobState::from_word(word));
-        if !state.is_some_and(JobState::is_terminal) {
-            return Err(not_ended(id, state));
+        if let Some(state) = state.filter(|state| !state.is_terminal()) {
+            return Err(Error::NotNow(id, Action::Delete, state));
         }
         match self.remove(id, &record).await? {
             (Deletion::Deleted(_), bytes) => {
@@ -44,7 +45,7 @@ impl Engine {
                 Ok(bytes)
             }
             (Deletion::Missing, _) => Err(Error::JobNotFound(id.to_string())),
-            (Deletion::NotEnded(word), _) => Err(not_ended(id, JobState::from_word(&word))),
+            (Deletion::NotEnded(state), _) => Err(Error::NotNow(id, Action::Delete, state)),
         }
     }
 
@@ -105,13 +106,4 @@ impl Engine {
         }
         Ok((deletion, bytes))
     }
-}
-
-/// A job that waits for something is a running one to those who may delete it.
-fn not_ended(id: JobId, state: Option<JobState>) -> Error {
-    let word = match state {
-        Some(JobState::Pending) => "pending",
-        _ => "running",
-    };
-    Error::NotNow(id, format!("Cannot delete {word} job. Cancel it first."))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relevo_shared::{BranchId, JobId, TaskId, WorkerId};
+use relevo_shared::{BranchId, JobId, TaskId, WorkerId, job::JobState};
 
 use super::{
     Result, Store,
@@ -123,7 +123,7 @@ pub enum Cancellation {
     /// There is no such job.
     Missing,
     /// It has ended, in this state.
-    Ended(String),
+    Ended(JobState),
     /// Its workers have some time to stop; this one holds its task.
     Asked(Option<Told>),
     /// It has ended by this.
@@ -151,9 +151,9 @@ pub enum Retry {
     /// There is no such job.
     Missing,
     /// It has not ended: it is in this state.
-    NotEnded(String),
+    NotEnded(JobState),
     /// It ended in this state, which is no failure.
-    NotFailed(String),
+    NotFailed(JobState),
     /// Another job with the same unique key is unfinished.
     NotUnique(JobId),
     /// It is packed: it is to be unpacked first.
@@ -265,7 +265,7 @@ impl Store {
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
             "missing" => Ok(Cancellation::Missing),
-            "ended" => Ok(Cancellation::Ended(reply.next()?)),
+            "ended" => Ok(Cancellation::Ended(reply.next_as()?)),
             "asked" => Ok(Cancellation::Asked(told(&mut reply)?)),
             "cancelled" => {
                 let (parent, child) = (reply.next_maybe()?, reply.next_maybe()?);
@@ -309,8 +309,8 @@ impl Store {
         match reply.word() {
             "ok" => Ok(Retry::Retried),
             "missing" => Ok(Retry::Missing),
-            "not_ended" => Ok(Retry::NotEnded(reply.next()?)),
-            "not_failed" => Ok(Retry::NotFailed(reply.next()?)),
+            "not_ended" => Ok(Retry::NotEnded(reply.next_as()?)),
+            "not_failed" => Ok(Retry::NotFailed(reply.next_as()?)),
             "not_unique" => Ok(Retry::NotUnique(reply.next_as()?)),
             "packed" => Ok(Retry::Packed),
             _ => Err(reply.unexpected()),

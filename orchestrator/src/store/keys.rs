@@ -47,7 +47,7 @@ impl Keys {
         format!("{}packed_logs:{job}", self.prefix_of(job))
     }
 
-    /// What those who watch a job see of it while it runs.
+    /// What those see who watch a job while it runs.
     pub(super) fn live(self, job: JobId) -> String {
         format!("{}live:{job}", self.prefix_of(job))
     }
@@ -80,6 +80,7 @@ impl Keys {
         format!("{}archives", Self::prefix(partition))
     }
 
+    /// The lines that the tasks of a job wrote.
     pub(super) fn logs(self, job: JobId) -> String {
         format!("{}logs:{job}", self.prefix_of(job))
     }

@@ -1,6 +1,6 @@
 //! What is removed: jobs at their client's wish, and what the end of their retention leaves in the index.
 
-use relevo_shared::JobId;
+use relevo_shared::{JobId, job::JobState};
 
 use super::{
     FanId, Result, Store,
@@ -22,7 +22,7 @@ pub enum Deletion {
     /// There is no such job.
     Missing,
     /// It has not ended: it is in this state.
-    NotEnded(String),
+    NotEnded(JobState),
 }
 
 impl Store {
@@ -40,7 +40,7 @@ impl Store {
         match reply.word() {
             "ok" => Ok(Deletion::Deleted(reply.next_as()?)),
             "missing" => Ok(Deletion::Missing),
-            "not_ended" => Ok(Deletion::NotEnded(reply.next()?)),
+            "not_ended" => Ok(Deletion::NotEnded(reply.next_as()?)),
             _ => Err(reply.unexpected()),
         }
     }

@@ -15,12 +15,13 @@ local function words()
   return unpack(ARGV, first, last)
 end
 -- What came after the packing would stand in the way of what was before it.
-redis.call("UNLINK", events)
+redis.call("UNLINK", events, logs)
 redis.call("HSET", job, words())
 redis.call("PEXPIREAT", job, ends_at)
 local first, last = at + 1, at + ARGV[at]
 at = last + 1
-for i = first, last do redis.call("XADD", logs, "*", "line", ARGV[i]) end
+-- Those who watch know these lines, so they come before all that they have seen.
+for i = first, last do redis.call("XADD", logs, "0-" .. i - first + 1, "line", ARGV[i]) end
 while ARGV[at] do
   local id = ARGV[at]
   at = at + 1
