@@ -212,8 +212,9 @@ async fn a_report_that_is_sent_away_or_answered_late_arrives_before_the_result()
     orchestrator.result_of(task).await;
 
     let told = orchestrator.told();
-    let reports = told.iter().filter_map(|told| if let Told::Progress(_, report) = told { Some(report) } else { None });
-    assert_eq!(reports.last().unwrap().message.as_deref(), Some("said everything"));
+    let mut last = told.iter().rev();
+    let last = last.find_map(|told| if let Told::Progress(_, report) = told { Some(report) } else { None });
+    assert_eq!(last.unwrap().message.as_deref(), Some("said everything"));
     assert!(matches!(told.last(), Some(Told::Result(_))), "{:?}", told.last());
     assert!(orchestrator.report_faults.lock().unwrap().is_empty());
 }
