@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use relevo_shared::{BranchId, JobId, dataset::TableRef, job::CreateJob, problem::Detail};
+use relevo_shared::{BranchId, JobId, job::CreateJob, problem::Detail};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -93,7 +93,7 @@ impl Engine {
         let blueprint = self.catalogue.at(endpoint)?;
         let start_in = check(&request)?;
         let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
-        let source = self.pin_source(&blueprint, input.as_object()).await?;
+        let source = self.pin_source(&blueprint, &input).await?;
         let client = &creation.client;
         let unique = request.unique_key.as_deref().map(|key| key_of("unique", client, key));
         let mut slots = Vec::new();
@@ -195,7 +195,7 @@ impl Engine {
         }
         let refused = |details| failed("Worker.InvalidInput", format!("blueprint `{name}` refuses the input"), details);
         match blueprint.fill(params.as_object().cloned().unwrap_or_default()) {
-            Ok(input) => match self.pin_source(&blueprint, input.as_object()).await {
+            Ok(input) => match self.pin_source(&blueprint, &input).await {
                 Ok(_) => Ok(None),
                 Err(Error::Invalid(_, details)) => refused(details),
                 Err(error) => Err(error),
@@ -214,7 +214,7 @@ impl Engine {
         let broken = |what: String| Error::Broken(branch.job, what);
         let blueprint = self.catalogue.named(&name).map_err(|_| broken(format!("blueprint `{name}` is gone")))?;
         let input = blueprint.fill(params).map_err(|_| broken(format!("blueprint `{name}` has changed")))?;
-        let source = self.pin_source(&blueprint, input.as_object()).await.map_err(|error| match error {
+        let source = self.pin_source(&blueprint, &input).await.map_err(|error| match error {
             Error::Invalid(reason, _) => broken(reason),
             other => other,
         })?;
@@ -239,12 +239,8 @@ impl Engine {
     }
 
     /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.
-    async fn pin_source(
-        &self,
-        blueprint: &Arc<Blueprint>,
-        input: Option<&Map<String, Value>>,
-    ) -> Result<Option<Value>> {
-        let text = |name: &str| input.and_then(|input| input.get(name)).map(dataset_name);
+    async fn pin_source(&self, blueprint: &Arc<Blueprint>, input: &Value) -> Result<Option<Value>> {
+        let text = |name: &str| input.get(name).map(dataset_name);
         let Some(id) = text("dataset_id").filter(|_| blueprint.input.pointer("/properties/dataset_id").is_some())
         else {
             return Ok(None);
@@ -266,26 +262,9 @@ impl Engine {
             let reason = format!("dataset {id:?} has no table {table_key:?}; its tables: {}", known.join(", "));
             return Err(Error::invalid("initial_data.table_key", reason));
         };
-        check_columns(blueprint, input, &table)?;
+        blueprint.check_columns(input, &table.columns).map_err(Error::invalid_fields)?;
         Ok(Some(serde_json::to_value(table).expect("a table has string keys only")))
     }
-}
-
-/// Refuses columns that the table does not have. A property of the input with `"format": "column"` names one.
-fn check_columns(blueprint: &Blueprint, input: Option<&Map<String, Value>>, table: &TableRef) -> Result<()> {
-    let known = || table.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-    for name in column_properties(&blueprint.input) {
-        let wanted = match input.and_then(|input| input.get(name)) {
-            Some(Value::String(one)) => vec![one.as_str()],
-            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-            _ => continue,
-        };
-        if let Some(missing) = wanted.iter().find(|wanted| table.columns.iter().all(|column| column.name != **wanted)) {
-            let reason = format!("the table has no column {missing:?}; its columns: {}", known());
-            return Err(Error::invalid(format!("initial_data.{name}"), reason));
-        }
-    }
-    Ok(())
 }
 
 /// Checks what a client asks for beside its input. Answers in how many milliseconds the job is to start, when it is put off.
@@ -346,19 +325,6 @@ fn client_slot(client: &str) -> String {
 fn seed(key: &str) -> u16 {
     let hash = Sha256::digest(key);
     u16::from_be_bytes([hash[0], hash[1]])
-}
-
-/// The properties of an input schema that name columns of its table: those of `"format": "column"`, or lists of such.
-fn column_properties(schema: &Value) -> impl Iterator<Item = &str> {
-    let named = |schema: &Value| schema.get("format").is_some_and(|format| format == "column");
-    let names = move |property: &Value| {
-        let branches = property.get("anyOf").or_else(|| property.get("oneOf")).and_then(Value::as_array);
-        std::iter::once(property)
-            .chain(branches.into_iter().flatten())
-            .any(|branch| named(branch) || branch.get("items").is_some_and(named))
-    };
-    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
-    properties.filter(move |(_, property)| names(property)).map(|(name, _)| name.as_str())
 }
 
 /// The dataset that an input names, as text: what lists find the job by.

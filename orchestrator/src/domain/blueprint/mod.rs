@@ -18,6 +18,7 @@ mod fan;
 #[cfg(test)]
 mod fan_tests;
 mod fault;
+mod format;
 #[cfg(test)]
 mod golden_tests;
 mod graph;
@@ -33,6 +34,8 @@ mod path;
 #[cfg(test)]
 mod refused_tests;
 mod resource;
+#[cfg(test)]
+mod sampling_tests;
 mod schema;
 mod scope;
 mod source;
@@ -44,7 +47,7 @@ mod total_tests;
 mod variable_tests;
 mod work;
 
-use relevo_shared::problem::Detail;
+use relevo_shared::{dataset::Column, problem::Detail};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -153,6 +156,15 @@ impl Blueprint {
         self.schema.check(&input)?;
         Ok(input)
     }
+
+    /// Judges the columns that a filled input names and the conditions that it sets, given the columns of its table.
+    ///
+    /// # Errors
+    ///
+    /// One detail for each that is wrong, named `initial_data.…`.
+    pub fn check_columns(&self, input: &Value, columns: &[Column]) -> Result<(), Vec<Detail>> {
+        self.schema.check_columns(input, columns)
+    }
 }
 
 #[cfg(test)]
@@ -161,10 +173,11 @@ mod tests {
 
     use super::*;
 
-    const SHIPPED: [(&str, &str); 3] = [
+    const SHIPPED: [(&str, &str); 4] = [
         ("echo", include_str!("../../../../blueprints/echo.yaml")),
         ("sleep", include_str!("../../../../blueprints/sleep.yaml")),
         ("beto_sentiment", include_str!("../../../../blueprints/beto_sentiment.yaml")),
+        ("sampling", include_str!("../../../../blueprints/sampling.yaml")),
     ];
 
     fn shipped(name: &str) -> Blueprint {

@@ -2,23 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use jsonschema::{ValidationError, Validator, error::ValidationErrorKind, paths::LocationSegment};
-use relevo_shared::problem::Detail;
+use jsonschema::{
+    ValidationError, Validator,
+    error::ValidationErrorKind,
+    paths::{Location, LocationSegment},
+};
+use relevo_shared::{dataset::Column, problem::Detail};
 use serde_json::{Map, Value};
 
 use super::{
     fault::{Faults, join_index, join_key},
+    format::{OwnWords, faults_in_columns, faults_in_lists},
     suggest::did_you_mean,
 };
 
 /// More wrong fields than this are not told one by one.
-const MAX_DETAILS: usize = 50;
+pub(super) const MAX_DETAILS: usize = 50;
 
 /// A compiled schema, draft 2020-12.
 #[derive(Debug, Clone)]
 pub(super) struct InputSchema {
     pub(super) schema: Value,
     validator: Validator,
+    own_words: OwnWords,
 }
 
 impl InputSchema {
@@ -31,13 +37,13 @@ impl InputSchema {
         let found = jsonschema::draft202012::meta::validator();
         let wrong: Vec<_> = found.iter_errors(schema).collect();
         for error in &wrong {
-            faults.add(field(error, path), reason(error));
+            faults.add(field(error.instance_path(), path), reason(error));
         }
         if !wrong.is_empty() {
             return None;
         }
         match jsonschema::draft202012::new(schema) {
-            Ok(validator) => Some(Self { schema: schema.clone(), validator }),
+            Ok(validator) => Some(Self { schema: schema.clone(), validator, own_words: OwnWords::of(schema) }),
             Err(error) => {
                 faults.add(path, format!("is no usable JSON Schema: {}", error.masked()));
                 None
@@ -48,16 +54,22 @@ impl InputSchema {
     /// Judges an input.
     pub(super) fn check(&self, input: &Value) -> Result<(), Vec<Detail>> {
         // A yes or no is much cheaper than reasons, and nearly every input is sound.
-        if self.validator.is_valid(input) {
-            return Ok(());
+        if !self.validator.is_valid(input) {
+            let errors = self.validator.iter_errors(input).take(MAX_DETAILS);
+            return Err(errors.flat_map(|error| self.details(&error, "initial_data")).collect());
         }
-        let details: Vec<Detail> = self
-            .validator
-            .iter_errors(input)
-            .take(MAX_DETAILS)
-            .flat_map(|e| self.details(&e, "initial_data"))
-            .collect();
-        Err(details)
+        match self.own_words.distinct {
+            true => none_or(faults_in_lists(&self.validator.evaluate(input), input)),
+            false => Ok(()),
+        }
+    }
+
+    /// Judges what an input that fits says of the columns of its table.
+    pub(super) fn check_columns(&self, input: &Value, columns: &[Column]) -> Result<(), Vec<Detail>> {
+        match self.own_words.formats {
+            true => none_or(faults_in_columns(&self.validator.evaluate(input), input, columns)),
+            false => Ok(()),
+        }
     }
 
     /// Judges defaults: each must fit, but not everything need be there.
@@ -75,7 +87,7 @@ impl InputSchema {
 
     /// One error of the validator, as one detail for each field that it is about.
     fn details(&self, error: &ValidationError<'_>, root: &str) -> Vec<Detail> {
-        let at = field(error, root);
+        let at = field(error.instance_path(), root);
         if let Some(names) = unexpected(error.kind()) {
             // Only the top level's names are at hand; deeper ones get no hint.
             let known = self.schema.get("properties").and_then(Value::as_object);
@@ -130,9 +142,13 @@ fn unexpected(kind: &ValidationErrorKind) -> Option<&[String]> {
     }
 }
 
-/// The path of the value that an error is about.
-fn field(error: &ValidationError<'_>, root: &str) -> String {
-    error.instance_path().iter().fold(root.to_owned(), |path, segment| match segment {
+fn none_or(details: Vec<Detail>) -> Result<(), Vec<Detail>> {
+    if details.is_empty() { Ok(()) } else { Err(details) }
+}
+
+/// The path of a value within what is called `root`.
+pub(super) fn field(location: &Location, root: &str) -> String {
+    location.iter().fold(root.to_owned(), |path, segment| match segment {
         LocationSegment::Property(name) => join_key(&path, &name),
         LocationSegment::Index(index) => join_index(&path, index),
     })
