@@ -25,6 +25,7 @@ mod outages;
 mod overview;
 mod polls;
 mod refusals;
+mod samples;
 mod schedules;
 mod sdk;
 mod sockets;
