@@ -47,6 +47,10 @@ pub struct Settings {
     pub webhook_timeout_seconds: u32,
     /// Seconds before a webhook is tried again, at most; three times as many each further time.
     pub webhook_first_retry_seconds: f64,
+    /// Seconds that somebody who watches a job may take to take a message, before the connection is cut.
+    pub subscriber_patience_seconds: u32,
+    /// Jobs that one client may watch at the same time on one replica.
+    pub max_subscriptions_per_client: usize,
     /// Where files are kept; without it the file routes answer 501.
     #[serde(default)]
     pub s3: Option<S3Settings>,
@@ -93,6 +97,8 @@ impl Default for Settings {
             webhook_ports: Vec::new(),
             webhook_timeout_seconds: 15,
             webhook_first_retry_seconds: 5.0,
+            subscriber_patience_seconds: 10,
+            max_subscriptions_per_client: 10_000,
             s3: None,
             trusted_proxies: Vec::new(),
             address_requests_per_second: 0.0,
@@ -152,6 +158,8 @@ const IN_ENVIRONMENT: &[&str] = &[
     "webhook_ports",
     "webhook_timeout_seconds",
     "webhook_first_retry_seconds",
+    "subscriber_patience_seconds",
+    "max_subscriptions_per_client",
 ];
 /// The same for S3, under `RELEVO_S3_`. Always text: a secret of digits is no number.
 const S3_IN_ENVIRONMENT: &[&str] = &["endpoint", "region", "bucket", "access_key", "secret_key", "session_token"];
@@ -195,6 +203,13 @@ impl Settings {
         }
         if !(1..=60).contains(&self.webhook_timeout_seconds) {
             return wrong(format!("webhook_timeout_seconds is {}, but must be 1 to 60", self.webhook_timeout_seconds));
+        }
+        if !(1..=3600).contains(&self.subscriber_patience_seconds) {
+            let given = self.subscriber_patience_seconds;
+            return wrong(format!("subscriber_patience_seconds is {given}, but must be 1 to 3600"));
+        }
+        if self.max_subscriptions_per_client == 0 {
+            return wrong("max_subscriptions_per_client is 0, but must be at least 1".to_owned());
         }
         if !(0.01..=3600.0).contains(&self.webhook_first_retry_seconds) {
             let given = self.webhook_first_retry_seconds;

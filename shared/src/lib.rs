@@ -10,6 +10,7 @@ pub mod explain;
 pub mod file;
 pub mod id;
 pub mod job;
+pub mod live;
 pub mod overview;
 pub mod problem;
 pub mod schedule;

@@ -149,6 +149,7 @@ pub(crate) fn step(state: JobState) -> StepWrite {
         entered: "[]".to_owned(),
         due_in_ms: None,
         end: state.is_terminal().then(|| End::Result("{}".to_owned())),
+        setback: None,
         wants: Wants::Nothing,
     }
 }

@@ -4,6 +4,7 @@ mod fans;
 mod fixture;
 mod jobs;
 mod lists;
+mod reports;
 mod schedules;
 mod tasks;
 mod webhooks;

@@ -6,6 +6,7 @@
 
 mod api;
 mod clients;
+mod events;
 mod hand;
 mod process;
 mod receiver;
@@ -19,6 +20,7 @@ mod worker;
 
 pub use api::{Answer, Api, text};
 pub use clients::{ListFile, client_entry, worker_entry};
+pub use events::{Event, Events};
 pub use hand::Hand;
 pub use process::{Process, program};
 pub use receiver::{Received, Receiver, Reply};

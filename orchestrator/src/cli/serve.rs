@@ -16,6 +16,7 @@ use crate::{
     duties,
     engine::Engine,
     http::{App, Gate, Limits, router},
+    live::{Reports, Watchers},
     metrics::Metrics,
     settings::Settings,
     store::{Durations, Store, StoreError},
@@ -91,6 +92,14 @@ impl Service {
             ratings: Ratings::new(store.clone()),
             registry: Arc::new(Registry::new(store.clone())),
             commands: Commands::new(store.clone(), stopping.clone()),
+            reports: Reports::new(store.clone(), Arc::clone(&metrics), stopping.clone()),
+            watchers: Watchers::new(
+                store.clone(),
+                Arc::clone(&metrics),
+                stopping.clone(),
+                settings.max_subscriptions_per_client,
+                Duration::from_secs(settings.subscriber_patience_seconds.into()),
+            ),
             store,
             blobs: settings.s3.as_ref().map(Blobs::new),
             directory,
@@ -111,6 +120,7 @@ impl Service {
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
         background.spawn(Arc::clone(&app.commands).run());
+        background.spawn(Arc::clone(&app.watchers).run());
         background.spawn(Arc::clone(&app.ratings).run());
         background.spawn(Arc::clone(&app.directory).run());
         background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine), Arc::clone(&app.ratings)));
@@ -123,7 +133,8 @@ impl Service {
             let _ = socket.set_nodelay(true);
         });
         // Where a request comes from counts for its limits.
-        let commands = Arc::clone(&app.commands);
+        let (commands, reports, watchers) =
+            (Arc::clone(&app.commands), Arc::clone(&app.reports), Arc::clone(&app.watchers));
         let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
         let told = stopping.clone();
         let serving = axum::serve(listener, service).with_graceful_shutdown(told.cancelled_owned());
@@ -139,7 +150,10 @@ impl Service {
         if let Some(reason) = failed {
             return Err(reason.into());
         }
-        let all_done = async { tokio::join!(served, commands.ended(), delivering) };
+        let all_done = async {
+            let _ = tokio::join!(served, commands.ended(), watchers.ended(), delivering);
+            reports.ended().await;
+        };
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_done).await;
         let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())

@@ -6,6 +6,7 @@ pub mod action;
 pub mod blueprint;
 pub mod dataset;
 pub mod delivery;
+pub mod gathered;
 pub mod index;
 pub mod job;
 pub mod placement;

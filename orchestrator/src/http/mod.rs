@@ -12,6 +12,7 @@ mod files;
 mod idempotency;
 mod jobs;
 mod limits;
+mod live;
 mod observe;
 mod openapi;
 mod operations;
@@ -41,6 +42,7 @@ use crate::{
     dispatch::{Commands, Dispatch, Ratings, Registry},
     engine::Engine,
     error::{Error, Result},
+    live::{Reports, Watchers},
     metrics::Metrics,
     store::Store,
     traces::Traces,
@@ -62,6 +64,10 @@ pub struct App {
     pub registry: Arc<Registry>,
     /// Tells workers what to do.
     pub commands: Arc<Commands>,
+    /// Takes what workers tell.
+    pub reports: Arc<Reports>,
+    /// Calls those who watch jobs.
+    pub watchers: Arc<Watchers>,
     /// Tells clients of their jobs.
     pub webhooks: Arc<Webhooks>,
     /// Reads and writes Redis.
@@ -137,6 +143,8 @@ routes! {
     "/api/datasets" => get(datasets::list);
     "/api/datasets/{dataset_id}" => get(datasets::show);
     "/api/datasets/{dataset_id}/tables/{table_key}" => put(datasets::put_table);
+    "/api/jobs/{job_id}/stream" => get(live::stream);
+    "/api/jobs/{job_id}/events" => get(live::events);
     "/api/v1/jobs/{job_id}" => get(jobs::show);
     "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
     "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);

@@ -37,6 +37,12 @@ impl Keys {
         format!("{}events:{job}", self.prefix_of(job))
     }
 
+    /// What those see who watch a job while it runs.
+    pub(super) fn live(self, job: JobId) -> String {
+        format!("{}live:{job}", self.prefix_of(job))
+    }
+
+    /// The lines that the tasks of a job wrote.
     pub(super) fn logs(self, job: JobId) -> String {
         format!("{}logs:{job}", self.prefix_of(job))
     }

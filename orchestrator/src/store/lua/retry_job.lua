@@ -14,6 +14,7 @@ local now = clock()
 if unique then redis.call("SET", unique, id) end
 redis.call("PERSIST", job)
 redis.call("PERSIST", prefix .. "events:" .. id)
+redis.call("PERSIST", prefix .. "live:" .. id)
 redis.call("PERSIST", prefix .. "webhooks:" .. id)
 redis.call("HDEL", job, "ended_at", "error", "result", "cancelling_at", "cancel", "deadline")
 redis.call("HSET", job, "state", "running", "revision", j.revision + 1, "start", "again", "task", "", "fan", "", "child", "",
