@@ -5,7 +5,7 @@ use std::{sync::Arc, thread};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use relevo_shared::job::JobState;
 use relevo_tables::ParquetTableWriter;
-use rig::{Hand, Redis, Relevo, Sample, text};
+use rig::{Hand, Redis, Relevo, SOON, Sample, text, until};
 use serde_json::{Value, json};
 
 /// What the documents call a job, a token and a key.
@@ -184,6 +184,37 @@ fn python_of_the_jobs_document_lists_what_runs() {
     let ran = world.sample("002_list_running.python").sending(&world.token).run(&world.relevo);
 
     assert_eq!(ran.out.trim(), "by_hand: 65.0% - Processing chunks (95/147)");
+}
+
+#[test]
+fn a_job_is_watched_as_the_jobs_document_does() {
+    let world = World::new();
+    for (name, progress, end) in [
+        ("002_stream.javascript", "Progress: 65.0%", "Job completed: { chunks_created: 147 }"),
+        ("002_stream.python", "Progress: 65.0% - Processing chunks (95/147)", "Completed: Processing chunks (95/147)"),
+    ] {
+        let (id, task) = world.running();
+        // A WebSocket of a browser has no headers: the token goes where it may.
+        let sample = world.sample(name).with("/stream", &format!("/stream?token={}", world.token));
+        let sample = if name.ends_with("python") {
+            sample.with("monitor_job('job-123-abc')", &format!("monitor_job('{id}')"))
+        } else {
+            sample.with(OTHER_JOB, &id)
+        };
+
+        let ran = thread::scope(|scope| {
+            let watching = scope.spawn(|| sample.run(&world.relevo));
+            until("the sample to watch", SOON, || {
+                let metrics = world.relevo.api().get("/_public/metrics").text();
+                metrics.lines().any(|line| line.starts_with("relevo_subscribers{transport=\"websocket\"} 1")).then_some(())
+            });
+            assert_eq!(world.hand.succeed(&task, &json!({ "chunks_created": 147 })).status, 200);
+            watching.join().expect("the sample ends")
+        });
+
+        assert!(ran.out.contains(progress) && ran.out.contains(end), "{name}: {ran:?}");
+        assert!(ran.err.is_empty(), "{name}: {ran:?}");
+    }
 }
 
 #[test]
