@@ -7,6 +7,7 @@ pub mod beto;
 mod echo;
 mod exec;
 mod registry;
+pub mod sampling;
 mod sleep;
 mod stages;
 pub mod tabular;
@@ -17,9 +18,7 @@ use relevo_shared::{problem::Detail, worker::Task};
 use serde_json::Value;
 
 pub use self::registry::{Registry, RegistryError, registry};
-pub(crate) use self::stages::off_the_clock;
-#[cfg(feature = "torch")]
-pub(crate) use self::stages::stage;
+pub(crate) use self::stages::{off_the_clock, stage};
 use crate::context::TaskContext;
 
 /// The answer that a skill is working on.
