@@ -5,7 +5,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 prepare
 RELEVO_SDK=$(.make/sdk.sh)
-export RELEVO_SDK
+RELEVO_SAMPLES=$(.make/samples.sh)
+export RELEVO_SDK RELEVO_SAMPLES
 # The scenarios start the two programs, and cargo test alone would not build them.
 cargo build --workspace --bins
 cargo test --workspace --no-fail-fast "$@"

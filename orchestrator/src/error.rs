@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use relevo_shared::{JobId, id::InvalidId, problem::Detail};
+use relevo_shared::{JobId, id::InvalidId, job::JobState, problem::Detail};
 
-use crate::{blobs::BlobError, store::StoreError};
+use crate::{blobs::BlobError, domain::action::Action, store::StoreError};
 
 /// One error for the whole crate. The codes are promises to clients.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +44,8 @@ pub enum Error {
     #[error("worker not found")]
     WorkerNotFound,
     /// The action does not fit the job's state.
-    #[error("{1}")]
-    NotNow(JobId, String),
+    #[error("{}", .1.refusal(.2.as_str()))]
+    NotNow(JobId, Action, JobState),
     /// Something else has happened first; the word is the code.
     #[error("{1}")]
     Conflict(&'static str, String),
@@ -127,7 +127,7 @@ impl Error {
             Self::UnsupportedType(_) => "unsupported_media_type",
             Self::S3Off => "s3_disabled",
             Self::Blob(BlobError::NotFound(_)) => "file_not_found",
-            Self::Blob(BlobError::Away(_)) => "storage_unavailable",
+            Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Archive(_)) => "storage_unavailable",
             Self::Store(StoreError::Away(_)) => "store_unavailable",
             Self::Blob(BlobError::Refused(_))
             | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })

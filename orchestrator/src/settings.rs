@@ -29,6 +29,10 @@ pub struct Settings {
     pub blueprints: PathBuf,
     /// Days that a finished job is kept.
     pub retention_days: u32,
+    /// Seconds after its end that a job is packed: it takes a fraction of the memory then, and looks the same.
+    pub pack_after_seconds: f64,
+    /// Whether history and logs of packed jobs move to S3, many jobs in one object.
+    pub archive: bool,
     /// Seconds within which a worker must show that it got a task that was handed to it; then the task goes to another.
     pub confirm_seconds: u32,
     /// Seconds that workers have to stop when a job is cancelled.
@@ -47,6 +51,10 @@ pub struct Settings {
     pub webhook_timeout_seconds: u32,
     /// Seconds before a webhook is tried again, at most; three times as many each further time.
     pub webhook_first_retry_seconds: f64,
+    /// Seconds that somebody who watches a job may take to take a message, before the connection is cut.
+    pub subscriber_patience_seconds: u32,
+    /// Jobs that one client may watch at the same time on one replica.
+    pub max_subscriptions_per_client: usize,
     /// Where files are kept; without it the file routes answer 501.
     #[serde(default)]
     pub s3: Option<S3Settings>,
@@ -84,6 +92,8 @@ impl Default for Settings {
             partitions: 1,
             blueprints: PathBuf::from("blueprints"),
             retention_days: 7,
+            pack_after_seconds: 60.0,
+            archive: false,
             confirm_seconds: 8,
             cancel_grace_seconds: 10,
             allow_flush: false,
@@ -93,6 +103,8 @@ impl Default for Settings {
             webhook_ports: Vec::new(),
             webhook_timeout_seconds: 15,
             webhook_first_retry_seconds: 5.0,
+            subscriber_patience_seconds: 10,
+            max_subscriptions_per_client: 10_000,
             s3: None,
             trusted_proxies: Vec::new(),
             address_requests_per_second: 0.0,
@@ -137,6 +149,8 @@ const IN_ENVIRONMENT: &[&str] = &[
     "partitions",
     "blueprints",
     "retention_days",
+    "pack_after_seconds",
+    "archive",
     "confirm_seconds",
     "cancel_grace_seconds",
     "allow_flush",
@@ -152,6 +166,8 @@ const IN_ENVIRONMENT: &[&str] = &[
     "webhook_ports",
     "webhook_timeout_seconds",
     "webhook_first_retry_seconds",
+    "subscriber_patience_seconds",
+    "max_subscriptions_per_client",
 ];
 /// The same for S3, under `RELEVO_S3_`. Always text: a secret of digits is no number.
 const S3_IN_ENVIRONMENT: &[&str] = &["endpoint", "region", "bucket", "access_key", "secret_key", "session_token"];
@@ -185,6 +201,12 @@ impl Settings {
         if self.retention_days == 0 {
             return wrong("retention_days is 0, but must be at least 1".to_owned());
         }
+        if !(0.0..=86_400.0).contains(&self.pack_after_seconds) {
+            return wrong(format!("pack_after_seconds is {}, but must be 0 to 86400", self.pack_after_seconds));
+        }
+        if self.archive && self.s3.is_none() {
+            return wrong("archive is true, but there is no S3: set s3.bucket and its companions".to_owned());
+        }
         if !(1..=60).contains(&self.confirm_seconds) {
             return wrong(format!("confirm_seconds is {}, but must be 1 to 60", self.confirm_seconds));
         }
@@ -195,6 +217,13 @@ impl Settings {
         }
         if !(1..=60).contains(&self.webhook_timeout_seconds) {
             return wrong(format!("webhook_timeout_seconds is {}, but must be 1 to 60", self.webhook_timeout_seconds));
+        }
+        if !(1..=3600).contains(&self.subscriber_patience_seconds) {
+            let given = self.subscriber_patience_seconds;
+            return wrong(format!("subscriber_patience_seconds is {given}, but must be 1 to 3600"));
+        }
+        if self.max_subscriptions_per_client == 0 {
+            return wrong("max_subscriptions_per_client is 0, but must be at least 1".to_owned());
         }
         if !(0.01..=3600.0).contains(&self.webhook_first_retry_seconds) {
             let given = self.webhook_first_retry_seconds;

@@ -89,10 +89,10 @@ impl FromStr for JobId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let wrong = InvalidId { what: "job_id", form: "a hyphenated lower-case UUID" };
+        let wrong = InvalidId { what: "job_id", form: "a hyphenated lower-case UUID of version 7" };
         let id = Uuid::try_parse(text).map_err(|_| wrong.clone())?;
         // Other spellings of the same UUID would be second names for one job.
-        if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(wrong) }
+        if id.get_version_num() == 7 && id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(wrong) }
     }
 }
 
@@ -310,6 +310,7 @@ mod tests {
 
         assert!(id.to_uppercase().parse::<JobId>().is_err());
         assert!(id.replace('-', "").parse::<JobId>().is_err());
+        assert!("e6d7f3c0-9c9f-4b8a-b7c3-f0e3c9f6b9d7".parse::<JobId>().is_err(), "of version 4");
         for wrong in [".07", ".0", ".", ".1.2", ".1.2.3.4", ".+1", "..1"] {
             assert!(format!("{id}{wrong}").parse::<TaskId>().is_err(), "{wrong}");
         }

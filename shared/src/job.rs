@@ -1,10 +1,12 @@
 //! A job as clients see it, and what a running task tells about itself.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{JobId, problem::Detail};
+use crate::{JobId, id::InvalidId, problem::Detail};
 
 /// The canonical states. The last four are terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -27,6 +29,17 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Running,
+        Self::Waiting,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Quarantined,
+    ];
+
     /// The word that is stored and sent.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -44,13 +57,21 @@ impl JobState {
     /// The state that a word stands for.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        serde_json::from_value(Value::from(word)).ok()
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// Whether nothing that a worker, a timer or a late message does can change the job any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled | Self::Quarantined)
+    }
+}
+
+impl FromStr for JobState {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::from_word(text).ok_or(InvalidId { what: "state", form: "a canonical state" })
     }
 }
 

@@ -18,6 +18,22 @@ pub struct Problem {
     /// The job that the request named, where it named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job_id: Option<String>,
+    /// The same sentence once more; under `/jobs` only, whose clients look for it under this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What a client of `/v1/toolkit` gets instead of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ToolkitProblem {
+    /// What went wrong, in one sentence.
+    pub error: String,
+    /// The status of the answer; absent where a job is not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The job that the request named, where it is not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<String>,
 }
 
 /// One field that is wrong, and what would be right.

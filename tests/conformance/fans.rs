@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::fixture::{Bench, job, step, task_step, worker};
 
 /// A job that waits for a fan-out of so many branches.
-async fn fanned(bench: &Bench, total: usize, limit: Option<u32>, tolerated: u32) -> FanId {
+pub(crate) async fn fanned(bench: &Bench, total: usize, limit: Option<u32>, tolerated: u32) -> FanId {
     let id = JobId::fresh();
     let fan = FanId { job: id, number: 1 };
     let starts: Vec<String> = (0..total).map(|index| format!("start {index}")).collect();

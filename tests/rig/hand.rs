@@ -58,9 +58,13 @@ impl Hand {
     /// Tells how far a task is.
     #[must_use]
     pub fn report(&self, task: &Task, progress: f64, message: &str) -> Answer {
-        let body = json!({
-            "worker_id": self.id, "lease_token": task.lease_token, "progress": progress, "message": message,
-        });
+        self.tell(task, json!({ "progress": progress, "message": message }))
+    }
+
+    /// Tells anything of a task; the members that say who tells it are filled in.
+    #[must_use]
+    pub fn tell(&self, task: &Task, mut body: Value) -> Answer {
+        (body["worker_id"], body["lease_token"]) = (json!(self.id), json!(task.lease_token));
         self.api.post(&format!("/_worker/tasks/{}/progress", task.task_id), &body)
     }
 

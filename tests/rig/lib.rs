@@ -6,11 +6,13 @@
 
 mod api;
 mod clients;
+mod events;
 mod hand;
 mod process;
 mod receiver;
 mod redis;
 mod relevo;
+mod samples;
 mod sdk;
 mod socket;
 mod until;
@@ -18,11 +20,13 @@ mod worker;
 
 pub use api::{Answer, Api, text};
 pub use clients::{ListFile, client_entry, worker_entry};
+pub use events::{Event, Events};
 pub use hand::Hand;
 pub use process::{Process, program};
 pub use receiver::{Received, Receiver, Reply};
 pub use redis::{Durability, Redis, calls, forget_calls};
 pub use relevo::{Relevo, repository};
+pub use samples::{Ran, Sample};
 pub use sdk::SdkWorker;
 pub use socket::Socket;
 pub use until::{SOON, until};

@@ -61,6 +61,13 @@ impl Redis {
         connect(self.port).expect("the test's own Redis answers")
     }
 
+    /// How many log lines are kept of a job.
+    #[must_use]
+    pub fn log_lines(&self, job: &str) -> usize {
+        let mut length = redis::cmd("XLEN");
+        length.arg(format!("relevo:{{p00}}:logs:{job}")).query(&mut self.connection()).expect("Redis answers")
+    }
+
     /// Kills it, as a power cut would.
     pub fn sigkill(&mut self) {
         self.process.sigkill();

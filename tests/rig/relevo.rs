@@ -10,7 +10,7 @@ use std::{
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::{Api, Hand, Process, Redis, SOON, program, redis::free_port, until};
+use crate::{Api, Hand, Process, Redis, SOON, Socket, program, redis::free_port, until};
 
 /// The root of the repository.
 #[must_use]
@@ -146,6 +146,27 @@ impl Relevo {
     #[must_use]
     pub fn api(&self) -> Api {
         Api::client(self.url(), &self.environment["RELEVO_CLIENT_TOKEN"])
+    }
+
+    /// A WebSocket to one of its routes for clients.
+    ///
+    /// # Errors
+    /// The status with which it was refused.
+    pub fn socket(&self, path: &str) -> Result<Socket, u16> {
+        Socket::open(self.url(), path, ("x-client-token", &self.environment["RELEVO_CLIENT_TOKEN"]))
+    }
+
+    /// Every sample of its metrics, by its name with its labels.
+    #[must_use]
+    pub fn samples(&self) -> BTreeMap<String, f64> {
+        let text = self.api().get("/_public/metrics").text();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| {
+                let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
+                (name.to_owned(), value.parse().expect("a value is a number"))
+            })
+            .collect()
     }
 
     /// Another client of it, where the test started it with [`Self::serve`].

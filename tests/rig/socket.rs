@@ -60,11 +60,27 @@ impl Socket {
     /// The code with which the other end closes.
     #[must_use]
     pub fn closed(&mut self) -> u16 {
+        let (messages, code, _) = self.rest();
+        assert!(messages.is_empty(), "it was not closed: {messages:?}");
+        code
+    }
+
+    /// All messages that are left, and the code and the reason with which the other end closes.
+    #[must_use]
+    pub fn rest(&mut self) -> (Vec<Value>, u16, String) {
+        let mut messages = Vec::new();
         loop {
             match self.0.read() {
-                Ok(Message::Close(Some(CloseFrame { code, .. }))) => return code.into(),
+                Ok(Message::Text(text)) => {
+                    messages.push(serde_json::from_str(text.as_str()).expect("a message is JSON"));
+                }
+                Ok(Message::Close(Some(CloseFrame { code, reason }))) => {
+                    // The answer to it goes out with the next call.
+                    let _ = self.0.flush();
+                    return (messages, code.into(), reason.to_string());
+                }
                 Ok(Message::Ping(_) | Message::Pong(_)) => {}
-                other => panic!("it was not closed: {other:?}"),
+                other => panic!("it was not closed: {other:?} after {} messages", messages.len()),
             }
         }
     }

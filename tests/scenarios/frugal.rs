@@ -7,6 +7,8 @@ use serde_json::json;
 const JOBS: u64 = 200;
 /// Submit, claim, complete, advance.
 const SCRIPTS_PER_JOB: u64 = 4;
+/// Submitted, leased, completed.
+const EVENTS_PER_JOB: u64 = 3;
 /// Scripts of heartbeats and of the slow poll behind the messages, which come with time and not with jobs.
 const HEARTBEATS: u64 = JOBS / 4;
 
@@ -49,6 +51,10 @@ fn count(relevo: &Relevo, run_one: impl Fn() -> String) {
     let scripts = called("evalsha") - called("zrangebyscore");
     assert!(scripts <= SCRIPTS_PER_JOB * JOBS + HEARTBEATS, "{scripts} script calls for {JOBS} jobs: {calls:?}");
     assert!(scripts >= 3 * JOBS, "{scripts} script calls for {JOBS} jobs cannot be all of them: {calls:?}");
+    // For its task, for its end, and now and then for nobody: a job that tells nothing costs no more than that for those who watch.
+    let published = called("publish");
+    assert!(published <= 2 * JOBS + HEARTBEATS, "{published} messages for {JOBS} jobs: {calls:?}");
+    assert_eq!(called("xadd"), EVENTS_PER_JOB * JOBS, "{calls:?}");
     for costly in ["eval", "scan", "keys", "smembers", "sort"] {
         assert!(!calls.contains_key(costly), "'{costly}' was called: {calls:?}");
     }

@@ -2,7 +2,7 @@
 
 use relevo_shared::job::JobState;
 use reqwest::Method;
-use rig::{Api, Receiver, Redis, Relevo, Reply, SOON, until};
+use rig::{Api, Receiver, Redis, Relevo, Reply, SOON, Socket, until};
 use serde_json::{Value, json};
 
 const WEBHOOKS: &str = "whsec_c2VjcmV0LW9mLXdlYmhvb2tzLW9mLWEtdGVzdA==";
@@ -44,6 +44,10 @@ fn no_secret_is_ever_logged_however_much_is() {
     }
     assert_eq!(api.get(&format!("/api/v1/jobs/{id}?token=t0ken-in-a-query")).status, 200);
     assert_eq!(api.get("/nowhere?token=t0ken-in-a-query").status, 404);
+    let watched =
+        |token: &str| Socket::open(&url, &format!("/api/jobs/{id}/stream?token={token}"), ("origin", "http://a.page"));
+    assert_eq!(watched("wr0ng-t0ken").err(), Some(401));
+    assert_eq!(watched(&token).expect("the token is right").receive()["type"], "progress");
     assert_eq!(api.put(&format!("/api/v1/jobs/{id}/files/content/a.txt"), "hola").status, 200);
     assert_eq!(api.get(&format!("/api/v1/jobs/{id}/files/download/a.txt")).status, 302);
     let link = api.get(&format!("/api/v1/jobs/{id}/files/upload?filename=b.txt")).json();

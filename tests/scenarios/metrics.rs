@@ -1,22 +1,8 @@
 //! What Prometheus reads: what happened is counted, and labels are names that the deployment knows.
 
-use std::collections::BTreeMap;
-
 use relevo_shared::job::JobState;
 use rig::{Relevo, SOON, until};
 use serde_json::json;
-
-/// Every sample of the service, by its name with its labels.
-fn samples(relevo: &Relevo) -> BTreeMap<String, f64> {
-    let text = relevo.api().get("/_public/metrics").text();
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let (name, value) = line.rsplit_once(' ').expect("a sample has a value");
-            (name.to_owned(), value.parse().expect("a value is a number"))
-        })
-        .collect()
-}
 
 #[test]
 fn a_job_is_counted_from_its_creation_to_its_end() {
@@ -27,7 +13,7 @@ fn a_job_is_counted_from_its_creation_to_its_end() {
     assert_eq!(hand.succeed(&hand.claim(), &json!({})).status, 200);
     relevo.api().wait(&id, JobState::Completed);
 
-    let now = samples(&relevo);
+    let now = relevo.samples();
     for counted in [
         r#"relevo_jobs_created_total{blueprint="by_hand"}"#,
         r#"relevo_jobs_ended_total{state="completed"}"#,
@@ -56,7 +42,7 @@ fn tasks_that_nobody_takes_are_seen() {
     }
 
     until("three tasks to be seen in the queue", SOON, || {
-        let now = samples(&relevo);
+        let now = relevo.samples();
         assert!(now.len() > 10, "{now:#?}");
         (now.get(r#"relevo_queued_tasks{skill="hand"}"#) == Some(&3.0)).then_some(())
     });
@@ -64,7 +50,7 @@ fn tasks_that_nobody_takes_are_seen() {
     let held = hand.claim();
     until("one of them to be seen leased", SOON, || {
         let _ = hand.beat(&[&held]);
-        let now = samples(&relevo);
+        let now = relevo.samples();
         (now.get("relevo_leases") == Some(&1.0)
             && now.get("relevo_workers") == Some(&1.0)
             && now.get(r#"relevo_queued_tasks{skill="hand"}"#) == Some(&2.0))
@@ -82,7 +68,7 @@ fn what_a_stranger_names_is_no_label() {
     assert_eq!(hand.api().get("/_worker/workers/inventive/tasks/next?wait=0").status, 204);
 
     let told = until("the requests to be counted", SOON, || {
-        let now = samples(&relevo);
+        let now = relevo.samples();
         now.contains_key(r#"relevo_poll_seconds_count{outcome="empty"}"#).then_some(now)
     });
     for invented in ["invented", "nowhere", "inventive", "a.skill.of.its.own", "v9"] {

@@ -1,9 +1,12 @@
 //! WebSockets of workers: commands reach them on any replica, progress comes in.
 
+use redis::Commands;
 use relevo::store::{Durations, Store};
-use relevo_shared::{WorkerId, command::Command, job::JobState};
+use relevo_shared::{WorkerId, command::Command, job::JobState, worker::Task};
 use rig::{Redis, Relevo, SOON, Socket, Worker, text, until};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::live::held;
 
 /// Tells a worker something, as any replica would. Answers whether it has a WebSocket open.
 fn tell(relevo: &Relevo, worker: &str, command: Command) -> bool {
@@ -171,4 +174,49 @@ fn a_worker_that_is_told_to_drain_ends() {
     tell_soon(&relevo, "w", Command::Drain);
 
     assert!(worker.process().ended(SOON).success(), "{}", worker.process().log());
+}
+
+fn event(task: &Task, kind: &str, payload: &Value) -> Value {
+    json!({ "worker_id": "talker", "event_type": kind, "target_task_id": task.task_id, "payload": payload })
+}
+
+#[test]
+fn what_a_worker_has_told_is_kept_when_the_server_stops() {
+    let redis = Redis::start();
+    let mut relevo = Relevo::serve(&redis, &[]);
+    let hand = relevo.hand("talker", &["hand"]);
+    let (id, task) = held(&relevo, &hand);
+
+    // Over a WebSocket nobody waits for an answer, so only the server knows what it has not stored yet.
+    let mut talk = socket(&relevo, "/_worker/ws/talker");
+    for n in 0..50 {
+        talk.send(&event(&task, "note", &json!({ "n": n })));
+    }
+    talk.send(&event(&task, "progress", &json!({ "progress": 0.5 })));
+    talk.close();
+    relevo.process().sigterm();
+    assert!(relevo.process().ended(SOON).success());
+
+    let mut connection = redis.connection();
+    let progress: String = connection.hget(format!("relevo:{{p00}}:job:{id}"), "progress").expect("Redis answers");
+    assert_eq!((redis.log_lines(&id), progress.as_str()), (50, "0.5"));
+}
+
+#[test]
+fn what_a_worker_has_told_over_its_socket_is_kept_before_its_result() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &[]);
+    let hand = relevo.hand("talker", &["hand"]);
+    let (id, task) = held(&relevo, &hand);
+    let mut talk = socket(&relevo, "/_worker/ws/talker");
+
+    for n in 0..20 {
+        talk.send(&event(&task, "note", &json!({ "n": n })));
+    }
+    // The server has read all of them when it has closed.
+    talk.close();
+    assert_eq!(hand.succeed(&task, &json!({})).status, 200);
+
+    relevo.api().wait(&id, JobState::Completed);
+    assert_eq!(redis.log_lines(&id), 20);
 }

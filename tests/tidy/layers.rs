@@ -13,7 +13,7 @@ struct Ban {
     reason: &'static str,
 }
 
-const BANS: [Ban; 11] = [
+const BANS: [Ban; 12] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],
@@ -86,6 +86,12 @@ const BANS: [Ban; 11] = [
         except: &[],
         words: &["crate::webhooks", "crate::http", "crate::duties", "crate::cli"],
         reason: "imports go one way: dispatch serves http",
+    },
+    Ban {
+        folder: "orchestrator/src/live",
+        except: &[],
+        words: &["crate::engine", "crate::webhooks", "crate::http", "crate::duties", "crate::cli"],
+        reason: "imports go one way: what is seen of running jobs is known to http",
     },
     Ban {
         folder: "orchestrator/src/webhooks",

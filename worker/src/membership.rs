@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use relevo_shared::worker::{Registration, Resources, Skill};
+use serde_json::json;
 use tokio::sync::Mutex;
 use tracing::{info, warn};
 
@@ -43,6 +44,8 @@ impl Membership {
             }),
             installed_models: Some(registry.installed_models.clone()),
             labels: settings.labels.clone(),
+            // Views of jobs tell which process ran them.
+            capabilities: Some(json!({ "pid": std::process::id() })),
             heartbeat_seconds: u32::try_from(settings.heartbeat.as_secs()).ok(),
             ..Registration::of_skills(
                 settings.worker_id.clone(),

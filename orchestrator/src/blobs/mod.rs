@@ -1,5 +1,7 @@
 //! Files in S3: streamed in, presigned out. The only place that imports the S3 client.
 
+mod archive;
+mod job_files;
 mod upload;
 
 use std::time::Duration;
@@ -10,6 +12,7 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     presigning::PresigningConfig,
 };
+pub use job_files::files_key;
 use relevo_shared::secret::Secret;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +116,12 @@ impl Blobs {
     #[must_use]
     pub fn uri(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// The key in `s3://bucket/key`, where the bucket is this one.
+    #[must_use]
+    pub fn key_of<'a>(&self, uri: &'a str) -> Option<&'a str> {
+        uri.strip_prefix("s3://")?.strip_prefix(self.bucket.as_str())?.strip_prefix('/').filter(|key| !key.is_empty())
     }
 
     /// Makes the bucket if it is not there.

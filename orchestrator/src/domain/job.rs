@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn only_an_end_is_terminal() {
-        let wait = Next::Wait { for_ms: 1, reason: crate::domain::blueprint::WaitReason::Timer };
+        let wait = Next::Wait { for_ms: 1, setback: None };
 
         assert!(!state_for(&wait, true).is_terminal());
         assert!(state_for(&Next::Succeed { output: Value::Null }, false).is_terminal());

@@ -2,11 +2,14 @@
 //!
 //! Nothing here waits, reads a clock, draws a random number or touches the world; such things come in as arguments.
 
+pub mod action;
 pub mod blueprint;
 pub mod dataset;
 pub mod delivery;
+pub mod gathered;
 pub mod index;
 pub mod job;
+pub mod packing;
 pub mod placement;
 pub mod progress;
 pub mod quota;

@@ -51,7 +51,9 @@ impl Scope {
         let reads = (matches!(method, "GET" | "HEAD") && route != "/api/v1/webhooks/secret")
             || route.starts_with("/v1/toolkit/");
         // A blueprint may have an endpoint that looks like a file's: a POST there creates a job.
-        let files = route.starts_with("/api/datasets") || (method != "POST" && route.contains("/files/"));
+        let files = route.starts_with("/api/datasets")
+            || (method != "POST" && route.contains("/files/"))
+            || route == "/api/sampling/jobs/{job_id}/data";
         match (files, reads) {
             (true, _) => Self::Files,
             (false, true) => Self::JobsRead,
@@ -81,6 +83,8 @@ mod tests {
             ("PUT", "/api/v1/jobs/{job_id}/files/content/{filename}", Scope::Files),
             ("POST", "/api/v1/jobs/{job_id}/files/content/{filename}", Scope::JobsWrite),
             ("GET", "/api/datasets", Scope::Files),
+            ("GET", "/api/sampling/jobs/{job_id}/data", Scope::Files),
+            ("POST", "/api/sampling/datasets/{dataset_id}/jobs", Scope::JobsWrite),
             ("GET", "/api/v1/webhooks/secret", Scope::JobsWrite),
             ("POST", "/api/v1/workers/{worker_id}/drain", Scope::Admin),
             ("GET", "/api/v1/workers", Scope::JobsRead),

@@ -16,7 +16,9 @@ use super::{
 };
 use crate::{
     domain::{
-        blueprint::{self, Blueprint, BranchStart, Facts, FanOrder, Next, Requirements, Resource, Step, TaskOrder},
+        blueprint::{
+            self, Blueprint, BranchStart, Facts, FanOrder, Next, Requirements, Resource, Setback, Step, TaskOrder,
+        },
         job::state_for,
         placement::queue_name,
     },
@@ -120,7 +122,7 @@ impl Engine {
         let number = u32::try_from(standing.revision + 1);
         let number = number.map_err(|_| Error::Broken(branch.job, "too many steps".to_owned()))?;
         let mut entered = std::mem::take(&mut step.entered);
-        let (mut wants, mut due_in_ms, mut end) = (Wants::Nothing, None, None);
+        let (mut wants, mut due_in_ms, mut end, mut setback) = (Wants::Nothing, None, None, None);
         loop {
             match &step.next {
                 Next::Task(order) => match &order.resource {
@@ -148,7 +150,10 @@ impl Engine {
                     }
                 },
                 Next::Fan(order) => wants = Wants::Fan(self.stock(branch, standing, order).await?),
-                Next::Wait { for_ms, .. } => due_in_ms = Some(*for_ms),
+                Next::Wait { for_ms, setback: failed } => {
+                    due_in_ms = Some(*for_ms);
+                    setback = failed.as_ref().map(|failed| setback_text(failed, step.execution.state()));
+                }
                 Next::Succeed { output } => end = Some(End::Result(output.to_string())),
                 Next::Failed { state, error, cause, details, quarantine } => {
                     let error = JobError {
@@ -171,6 +176,7 @@ impl Engine {
             entered: serde_json::to_string(&entered).expect("names are strings"),
             due_in_ms,
             end,
+            setback,
             wants,
         })
     }
@@ -243,6 +249,13 @@ fn decide(branch: BranchId, blueprint: &Blueprint, standing: &Standing, next: Mo
     })
 }
 
+/// What failed in a state, for those who watch the job.
+fn setback_text(setback: &Setback, state: &str) -> String {
+    let Setback { error, cause } = setback.clone();
+    let error = JobError { code: error, message: cause, state: Some(state.to_owned()), details: Vec::new() };
+    serde_json::to_string(&error).expect("an error has string keys only")
+}
+
 /// The last step of a job whose client wants it to end.
 fn cancelled(standing: &Standing) -> StepWrite {
     StepWrite {
@@ -252,6 +265,7 @@ fn cancelled(standing: &Standing) -> StepWrite {
         entered: "[]".to_owned(),
         due_in_ms: None,
         end: Some(End::Error(super::ending::cancelled_error())),
+        setback: None,
         wants: Wants::Nothing,
     }
 }

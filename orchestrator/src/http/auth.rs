@@ -3,11 +3,11 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath},
+    extract::{FromRequestParts, MatchedPath, Query},
     http::{HeaderMap, header, request::Parts},
 };
 
-use super::{App, address, limits};
+use super::{App, address, limits, live};
 use crate::{
     clients,
     domain::scope::Scope,
@@ -36,7 +36,8 @@ impl FromRequestParts<App> for Client {
         }
         let address = address::of(parts, &app.gate.trusted_proxies);
         limits::spend_for_address(app, &parts.extensions, address).await?;
-        let found = client_token(&parts.headers).and_then(|token| app.directory.current().by_token(token).cloned());
+        let token = client_token(&parts.headers).map(str::to_owned).or_else(|| browser_token(parts));
+        let found = token.and_then(|token| app.directory.current().by_token(&token).cloned());
         let Some(client) = found else {
             limits::spend_for_unknown_token(app, &parts.extensions, address).await?;
             return Err(Error::Unauthorized("the X-Client-Token header"));
@@ -51,6 +52,18 @@ impl FromRequestParts<App> for Client {
         parts.extensions.insert(client.clone());
         Ok(client)
     }
+}
+
+/// The token in the query of a request for the WebSocket of a job: a browser cannot send it in a header there.
+fn browser_token(parts: &Parts) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Shown {
+        token: String,
+    }
+    let is_socket = parts.headers.contains_key(header::SEC_WEBSOCKET_KEY)
+        && parts.extensions.get::<MatchedPath>().is_some_and(|route| route.as_str() == live::STREAM);
+    let shown = is_socket.then(|| Query::<Shown>::try_from_uri(&parts.uri).ok()).flatten();
+    shown.map(|shown| shown.0.token)
 }
 
 /// `X-Client-Token: T`, `Authorization: Bearer T` and `x-api-key: T` are the same credential.

@@ -51,7 +51,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         query.map(|query| Self(query.0)).map_err(|error| {
             let text = error.body_text();
             let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-            let (field, reason) = text.split_once(": ").unwrap_or(("query", text));
+            let (path, reason) = text.split_once(": ").unwrap_or((".", text));
+            let field = match field_name(path, reason) {
+                field if field == "body" => "query".to_owned(),
+                field => field,
+            };
             Error::invalid(field, reason)
         })
     }
@@ -125,8 +129,9 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 fn field_name(path: &str, reason: &str) -> String {
     // What stands for the whole body, and for a place that cannot be named.
     let parent = if matches!(path, "." | "?") { "" } else { path };
-    let named =
-        ["unknown field `", "missing field `"].iter().find_map(|start| reason.strip_prefix(start)?.split('`').next());
+    let named = ["unknown field `", "missing field `", "duplicate field `"]
+        .iter()
+        .find_map(|start| reason.strip_prefix(start)?.split('`').next());
     match (parent, named) {
         ("", None) => "body".to_owned(),
         ("", Some(name)) => name.to_owned(),

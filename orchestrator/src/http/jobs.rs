@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, Uri},
+    http::{StatusCode, Uri},
 };
 use relevo_shared::{
     JobId,
@@ -11,13 +11,12 @@ use relevo_shared::{
     job::{ActionReply, CreateJob, HistoryEvent, JobAccepted, JobView},
 };
 
-use super::{App, auth::Client, body, idempotency::NewId, openapi};
+use super::{App, auth::Client, body, create::Creator, openapi};
 use crate::{
-    engine::{Cancelled, Creation},
+    engine::Cancelled,
     error::{Error, Result},
     explain,
-    quota::within_the_day,
-    traces::TRACE_PARENT,
+    store::JobRecord,
     view::{history_event, job_view},
 };
 
@@ -44,24 +43,13 @@ use crate::{
 )]
 pub(super) async fn create(
     State(app): State<App>,
-    client: Client,
-    NewId(id): NewId,
+    creator: Creator,
     uri: Uri,
-    headers: HeaderMap,
     body::MaybeJson(request): body::MaybeJson<CreateJob>,
 ) -> Result<(StatusCode, Json<JobAccepted>)> {
     // Programs made from the API document write the slashes of a parameter so.
     let path = uri.path().replace("%2F", "/");
-    let endpoint = endpoint(&path)?;
-    let request = request.unwrap_or_default();
-    app.webhooks.check_url(request.webhook_url.as_deref())?;
-    let parent = headers.get(TRACE_PARENT).and_then(|value| value.to_str().ok());
-    let tracing = app.traces.creation(parent, endpoint);
-    let creation = Creation { trace: tracing.context(), ..Creation::of(&client, id) };
-    let creating = app.engine.create_job(&creation, endpoint, request);
-    let created = within_the_day(&app.store, &client, creating).await;
-    tracing.ended(created.as_ref().map(|created| created.id).map_err(Error::code));
-    let created = created?;
+    let created = creator.create(&app, endpoint(&path)?, request.unwrap_or_default()).await?;
     let (code, status) = if created.existing { (StatusCode::OK, "exists") } else { (StatusCode::ACCEPTED, "accepted") };
     Ok((code, Json(JobAccepted { status: status.to_owned(), job_id: created.id })))
 }
@@ -91,10 +79,7 @@ pub(super) async fn show(
     client: Client,
     body::Path(id): body::Path<String>,
 ) -> Result<Json<JobView>> {
-    let job: JobId = id.parse().map_err(|_| Error::JobNotFound(id.clone()))?;
-    let record =
-        app.store.read_job(job).await?.filter(|record| record.client().is_some_and(|owner| client.sees(owner)));
-    let record = record.ok_or(Error::JobNotFound(id))?;
+    let (job, record) = own_record(&app, &client, &id).await?;
     let approval = app.engine.wanted_approval(job, &record).await?;
     Ok(Json(job_view(job, record, approval)?))
 }
@@ -156,8 +141,7 @@ pub(super) async fn explain(
     client: Client,
     body::Path(id): body::Path<String>,
 ) -> Result<Json<Explanation>> {
-    let job = own_job(&app, &client, &id).await?;
-    let record = app.store.read_job(job).await?.ok_or(Error::JobNotFound(id))?;
+    let (job, record) = own_record(&app, &client, &id).await?;
     let approval = app.engine.wanted_approval(job, &record).await?;
     let status = job_view(job, record.clone(), approval)?.status;
     Ok(Json(explain::explain(&app.store, job, record, status).await?))
@@ -179,6 +163,16 @@ pub(super) async fn history(
 ) -> Result<Json<Vec<HistoryEvent>>> {
     let job = own_job(&app, &client, &id).await?;
     Ok(Json(app.store.read_events(job).await?.into_iter().map(history_event).collect()))
+}
+
+/// A job that belongs to this client, as it is kept.
+pub(super) async fn own_record(app: &App, client: &Client, id: &str) -> Result<(JobId, JobRecord)> {
+    let not_found = || Error::JobNotFound(id.to_owned());
+    let job: JobId = id.parse().map_err(|_| not_found())?;
+    match app.store.read_job(job).await? {
+        Some(record) if record.client().is_some_and(|owner| client.sees(owner)) => Ok((job, record)),
+        _ => Err(not_found()),
+    }
 }
 
 /// The id of a job that belongs to this client. Another client's job is not found, like one that never was.

@@ -4,6 +4,7 @@ mod address;
 mod auth;
 mod blueprints;
 mod body;
+mod create;
 mod datasets;
 mod digest;
 mod docs;
@@ -11,6 +12,7 @@ mod files;
 mod idempotency;
 mod jobs;
 mod limits;
+mod live;
 mod observe;
 mod openapi;
 mod operations;
@@ -18,6 +20,7 @@ mod overview;
 mod problem;
 mod public;
 mod schedules;
+mod views;
 mod webhooks;
 mod worker;
 
@@ -39,6 +42,7 @@ use crate::{
     dispatch::{Commands, Dispatch, Ratings, Registry},
     engine::Engine,
     error::{Error, Result},
+    live::{Reports, Watchers},
     metrics::Metrics,
     store::Store,
     traces::Traces,
@@ -60,6 +64,10 @@ pub struct App {
     pub registry: Arc<Registry>,
     /// Tells workers what to do.
     pub commands: Arc<Commands>,
+    /// Takes what workers tell.
+    pub reports: Arc<Reports>,
+    /// Calls those who watch jobs.
+    pub watchers: Arc<Watchers>,
     /// Tells clients of their jobs.
     pub webhooks: Arc<Webhooks>,
     /// Reads and writes Redis.
@@ -135,6 +143,8 @@ routes! {
     "/api/datasets" => get(datasets::list);
     "/api/datasets/{dataset_id}" => get(datasets::show);
     "/api/datasets/{dataset_id}/tables/{table_key}" => put(datasets::put_table);
+    "/api/jobs/{job_id}/stream" => get(live::stream);
+    "/api/jobs/{job_id}/events" => get(live::events);
     "/api/v1/jobs/{job_id}" => get(jobs::show);
     "/api/v1/jobs/{job_id}/cancel" => post(jobs::cancel);
     "/api/v1/jobs/{job_id}/retry" => post(jobs::retry);
@@ -162,6 +172,15 @@ routes! {
     "/api/v1/blueprints/{name}/resume" => post(operations::resume_blueprint);
     "/api/v1/skills" => get(overview::skills);
     "/api/v1/dashboard" => get(overview::dashboard);
+    // The same jobs in the words of other documents.
+    "/api/jobs/{job_id}" => get(views::jobs::show);
+    "/api/jobs/{job_id}/cancel" => post(views::jobs::cancel);
+    "/api/sampling/datasets/{dataset_id}/jobs" => post(views::sampling::create);
+    "/api/sampling/jobs/{job_id}/data" => get(views::sample_rows::data);
+    "/jobs/preproc/beto/run" => post(views::preproc::run_beto);
+    "/jobs/{job_id}" => get(views::preproc::show);
+    "/v1/toolkit/job/status" => post(views::toolkit::job_status);
+    "/v1/toolkit/authenticate" => get(views::toolkit::authenticate);
     // The endpoint of a blueprint may look like any of the paths above.
     "/api/{version}/{*endpoint}"
         | "/api/v1/jobs/{job_id}"
@@ -202,6 +221,7 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn(worker::pace::refusals))
         .layer(middleware::from_fn_with_state(app.clone(), idempotency::once))
         .layer(CatchPanicLayer::custom(problem::after_panic))
+        .layer(middleware::from_fn(problem::in_words_of_the_view))
         .layer(middleware::from_fn(limits::tell))
         .layer(middleware::from_fn_with_state(app.clone(), observe::observe))
         .with_state(app)

@@ -31,10 +31,11 @@ use tracing::error;
 use utoipa::IntoParams;
 
 use self::access::{MaybeSigned, Signed, WorkerAuth};
-use super::{App, body, files::files_key, openapi};
+use super::{App, body, openapi};
 use crate::{
+    blobs::files_key,
     dispatch::Poll,
-    domain::{dataset::TABLES, progress::within_limits, ranking::Candidate, task::speaks_well},
+    domain::{dataset::TABLES, ranking::Candidate, task::speaks_well},
     engine::Accepted,
     error::{Error, Result},
     store::{ClaimedTask, LeaseAnswer, Renewed, WorkerRecord},
@@ -310,6 +311,7 @@ async fn accept(app: &App, auth: &WorkerAuth, result: TaskResult) -> Result<Resu
     if result.status.chars().count() > LONGEST_STATUS {
         return Err(Error::invalid("status", format!("must be a word of at most {LONGEST_STATUS} characters")));
     }
+    app.reports.settle(result.task_id).await;
     let (word, worker, well) = (result.status.clone(), result.worker_id.clone(), speaks_well(&result));
     let accepted = app.engine.finish_task(result).await?;
     if let (Accepted::Result, Some(well)) = (&accepted, well) {
@@ -343,6 +345,6 @@ pub(super) async fn progress(
 ) -> Result<Json<ProgressReply>> {
     auth.check(&report.worker_id)?;
     let task: TaskId = task.parse().map_err(|_| Error::NotFound(format!("there is no task {task:?}")))?;
-    let cancelled = app.store.report_progress(task, &within_limits(report)).await? != LeaseAnswer::Accepted;
+    let cancelled = app.reports.take(task, report).await? != LeaseAnswer::Accepted;
     Ok(Json(ProgressReply { status: "progress_accepted".to_owned(), cancelled }))
 }

@@ -5,8 +5,8 @@ mod names;
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
-    process_collector::ProcessCollector,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector, process_collector::ProcessCollector,
 };
 use relevo_shared::{job::JobState, schedule::FiringOutcome, webhook::DeliveryState};
 
@@ -57,6 +57,9 @@ pub struct Metrics {
     skills: Names,
     webhooks: IntCounterVec,
     webhook_seconds: HistogramVec,
+    subscribers: IntGaugeVec,
+    subscribers_dropped: IntCounterVec,
+    reports_merged: IntCounter,
 }
 
 fn whole(number: u64) -> i64 {
@@ -94,6 +97,10 @@ impl Metrics {
         let waiting_polls =
             IntGauge::new("relevo_waiting_polls", "Long polls that wait for a task.").expect("the name is valid");
         include(Box::new(waiting_polls.clone()));
+        let reports_merged =
+            IntCounter::new("relevo_reports_merged_total", "Reports of tasks that were stored as one with others.");
+        let reports_merged = reports_merged.expect("the name is valid");
+        include(Box::new(reports_merged.clone()));
         let build = IntGauge::with_opts(
             Opts::new("relevo_build_info", "Always 1; the label says what runs.")
                 .const_label("version", env!("CARGO_PKG_VERSION")),
@@ -141,6 +148,13 @@ impl Metrics {
                 &["outcome"],
                 REQUEST_BUCKETS,
             ),
+            subscribers: gauge("relevo_subscribers", "Those who watch jobs.", &["transport"]),
+            subscribers_dropped: counter(
+                "relevo_subscribers_dropped_total",
+                "Those who watched jobs and were cut off, because they did not take what there was for them.",
+                &["transport"],
+            ),
+            reports_merged,
             waiting_polls,
             queued_tasks: gauge(
                 "relevo_queued_tasks",
@@ -235,6 +249,22 @@ impl Metrics {
         let outcome = if state == DeliveryState::Pending { "retried" } else { state.as_str() };
         self.webhooks.with_label_values(&[outcome]).inc();
         self.webhook_seconds.with_label_values(&[outcome]).observe(took.as_secs_f64());
+    }
+
+    /// A report of a task was made one with others.
+    pub fn report_merged(&self) {
+        self.reports_merged.inc();
+    }
+
+    /// The gauge of those who watch jobs in this way.
+    #[must_use]
+    pub fn watchers(&self, transport: &str) -> IntGauge {
+        self.subscribers.with_label_values(&[transport])
+    }
+
+    /// One of them was cut off.
+    pub fn watcher_dropped(&self, transport: &str) {
+        self.subscribers_dropped.with_label_values(&[transport]).inc();
     }
 
     /// The gauge of long polls that wait.

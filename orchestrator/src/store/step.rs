@@ -18,6 +18,8 @@ pub struct StepWrite {
     pub due_in_ms: Option<u64>,
     /// Its end, when this is its last step.
     pub end: Option<End>,
+    /// What failed and is to run again, as JSON.
+    pub setback: Option<String>,
     /// What it waits for.
     pub wants: Wants,
 }
@@ -103,6 +105,7 @@ impl StepWrite {
             entered: String::new(),
             due_in_ms: Some(ms),
             end: None,
+            setback: None,
             wants: Wants::Nothing,
         }
     }
@@ -129,6 +132,9 @@ impl StepWrite {
         }
         if self.end.is_some() {
             add("ended", "1");
+        }
+        if let Some(setback) = &self.setback {
+            add("setback", setback);
         }
         match &self.wants {
             Wants::Nothing => {}

@@ -1,25 +1,19 @@
 //! Tasks: claim, renew, complete, release, expire, progress.
 
-use relevo_shared::{
-    BranchId, JobId, SkillName, TaskId, WorkerId,
-    job::{LogLine, Stage},
-    worker::ProgressReport,
-};
+use relevo_shared::{BranchId, JobId, SkillName, TaskId, WorkerId};
 
 use super::{
     Result, Store,
     keys::Keys,
     millis,
-    script::{CLAIM_TASKS, COMPLETE_TASK, EXPIRE_LEASES, RELEASE_TASK, RENEW_LEASES, REPORT_PROGRESS, Reply, corrupt},
+    script::{CLAIM_TASKS, COMPLETE_TASK, EXPIRE_LEASES, RELEASE_TASK, RENEW_LEASES, Reply, corrupt},
     standing::Standing,
 };
-use crate::domain::task::{DISPATCH_TIMEOUT, Outcome};
+use crate::domain::task::Outcome;
 
 /// A task goes back to its queue this often when its claim was never confirmed; then it counts as lost. Enough for cut
 /// connections, too few for a task that kills each worker that takes it.
 const UNCONFIRMED_CLAIMS: u32 = 3;
-/// Log lines kept per job, about.
-const LOG_LINES: u32 = 10_000;
 
 /// Reads an outcome as `complete_task` wrote it.
 pub(super) fn read_outcome(text: &str) -> Result<Outcome> {
@@ -131,19 +125,19 @@ pub enum LeaseAnswer {
 }
 
 impl LeaseAnswer {
-    fn read(reply: &Reply) -> Result<Self> {
-        match reply.word() {
+    pub(super) fn read(word: &str) -> Result<Self> {
+        match word {
             "ok" => Ok(Self::Accepted),
             "cancelled" => Ok(Self::Cancelled),
             "lease_lost" => Ok(Self::LeaseLost),
             "missing" => Ok(Self::Missing),
-            _ => Err(reply.unexpected()),
+            _ => Err(corrupt(format!("unknown reply `{word}`"))),
         }
     }
 }
 
 /// A token as a script takes it.
-fn token_text(token: Option<u64>) -> String {
+pub(super) fn token_text(token: Option<u64>) -> String {
     token.map(|token| token.to_string()).unwrap_or_default()
 }
 
@@ -207,7 +201,8 @@ impl Store {
         call.key(Keys::leases(task.job().partition(self.keys.partitions())));
         call.arg(self.keys.prefix_of(task.job())).arg(task.to_string());
         call.arg(worker.as_str()).arg(token_text(token));
-        LeaseAnswer::read(&call.invoke_async(&mut self.connections.get().await?).await?)
+        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        LeaseAnswer::read(reply.word())
     }
 
     /// Renews the leases of a worker. Answers those of the tasks that it should not go on with.
@@ -240,14 +235,10 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<Expired>> {
-        let lost =
-            Outcome::failed("States.HeartbeatTimeout", "the worker was not heard of for as long as its lease lasts");
-        let overdue = Outcome::failed("States.Timeout", "the task ran longer than its TimeoutSeconds");
-        let unclaimed = Outcome::failed(DISPATCH_TIMEOUT, "no worker took the task within the job's dispatch_timeout");
         let mut call = EXPIRE_LEASES.key(Keys::leases(partition));
         call.key(Keys::due(partition)).arg(Keys::prefix(partition)).arg(limit).arg(UNCONFIRMED_CLAIMS);
-        call.arg(millis(self.durations.recheck)).arg(outcome_text(&lost)).arg(outcome_text(&overdue));
-        call.arg(outcome_text(&unclaimed));
+        call.arg(millis(self.durations.recheck)).arg(outcome_text(&Outcome::lost()));
+        call.arg(outcome_text(&Outcome::overdue())).arg(outcome_text(&Outcome::unclaimed()));
         let branches: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
         let expired = branches.chunks_exact(2);
         Ok(expired
@@ -266,36 +257,6 @@ impl Store {
         let (rank, length): (Option<u64>, u64) = pipe.query_async(&mut self.connections.get().await?).await?;
         Ok((rank.unwrap_or_default(), length))
     }
-
-    /// Takes what a running task tells of itself; renews its lease.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn report_progress(&self, task: TaskId, report: &ProgressReport) -> Result<LeaseAnswer> {
-        let job = task.job();
-        let mut call = REPORT_PROGRESS.key(self.keys.branch(task.branch));
-        call.key(Keys::leases(job.partition(self.keys.partitions()))).key(self.keys.job(job));
-        call.arg(self.keys.prefix_of(job)).arg(task.to_string()).arg(job.to_string());
-        call.arg(report.worker_id.as_str()).arg(token_text(report.lease_token));
-        call.arg(report.progress.map(|fraction| fraction.to_string()).unwrap_or_default());
-        call.arg(report.message.as_deref().unwrap_or_default());
-        call.arg(stages_text(&report.stages)).arg(LOG_LINES).arg(millis(self.durations.retention));
-        for line in &report.logs {
-            call.arg(log_text(line));
-        }
-        LeaseAnswer::read(&call.invoke_async(&mut self.connections.get().await?).await?)
-    }
-}
-
-fn stages_text(stages: &[Stage]) -> String {
-    if stages.is_empty() {
-        return String::new();
-    }
-    serde_json::to_string(stages).expect("a stage has string keys only")
-}
-
-fn log_text(line: &LogLine) -> String {
-    serde_json::to_string(line).expect("a log line has string keys only")
 }
 
 fn read_claimed(parts: Vec<String>) -> Result<ClaimedTask> {

@@ -3,7 +3,6 @@
 
 use arrow_array::RecordBatch;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
-use arrow_json::writer::{LineDelimited, WriterBuilder};
 use arrow_schema::ArrowError;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::ChunkReader;
@@ -11,7 +10,7 @@ use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-use crate::TableError;
+use crate::{TableError, json_lines};
 
 /// Columns are not made narrower than this to fit a line; those that do not fit are counted instead.
 const NARROWEST: usize = 8;
@@ -31,11 +30,9 @@ pub fn read_head<R: ChunkReader + 'static>(parquet: R, rows: usize) -> Result<Re
 
 /// The rows as JSON objects, missing values as `null`.
 pub fn json_rows(rows: &RecordBatch) -> Result<Vec<Value>, TableError> {
-    let unwritable = |reason: String| TableError::Write(reason);
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(Vec::new());
-    writer.write(rows).and_then(|()| writer.finish()).map_err(|error| unwritable(error.to_string()))?;
-    let lines = serde_json::Deserializer::from_slice(writer.get_ref()).into_iter();
-    lines.collect::<Result<_, _>>().map_err(|error| unwritable(error.to_string()))
+    let lines = json_lines(rows)?;
+    let rows = serde_json::Deserializer::from_slice(&lines).into_iter();
+    rows.collect::<Result<_, _>>().map_err(|error| TableError::Write(error.to_string()))
 }
 
 /// The rows as an aligned table whose lines are at most `max_width` terminal cells wide.

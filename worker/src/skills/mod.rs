@@ -6,6 +6,8 @@
 pub mod beto;
 mod echo;
 mod exec;
+pub(crate) mod fields;
+mod import;
 mod registry;
 pub mod sampling;
 mod sleep;

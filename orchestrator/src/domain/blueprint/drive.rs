@@ -5,8 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{
-    Blueprint, BranchStart, Event, Execution, Facts, FanOrder, Next, Step, TaskOrder, WaitReason, begin_branch, resume,
-    start,
+    Blueprint, BranchStart, Event, Execution, Facts, FanOrder, Next, Step, TaskOrder, begin_branch, resume, start,
 };
 
 pub(super) const NOW_MS: i64 = 1_767_323_045_678;
@@ -90,10 +89,11 @@ pub(super) fn failure(step: &Step) -> (&str, &str, bool) {
     }
 }
 
-pub(super) fn pause(step: &Step) -> (u64, WaitReason) {
-    match step.next {
-        Next::Wait { for_ms, reason } => (for_ms, reason),
-        ref other => panic!("no wait: {other:?}"),
+/// Milliseconds, and the error after which the machine tries again.
+pub(super) fn pause(step: &Step) -> (u64, Option<&str>) {
+    match &step.next {
+        Next::Wait { for_ms, setback } => (*for_ms, setback.as_ref().map(|setback| setback.error.as_str())),
+        other => panic!("no wait: {other:?}"),
     }
 }
 

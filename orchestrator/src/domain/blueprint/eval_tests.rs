@@ -4,7 +4,7 @@ use relevo_shared::problem::Detail;
 use serde_json::{Value, json};
 
 use super::{
-    Blueprint, Event, Facts, Next, Requirements, WaitReason,
+    Blueprint, Event, Facts, Next, Requirements,
     drive::{NOW_MS, blueprint, error, facts, failure, ok, order, output, pause, run, task},
     resume, start,
 };
@@ -97,12 +97,12 @@ fn a_retrier_waits_longer_each_time_and_then_gives_up() {
     let again = || [error("Worker.Transient"), Event::TimerFired];
 
     let first = run(&retrying, &input, [error("Worker.Transient")]);
-    assert_eq!(pause(&first), (2000, WaitReason::Retry));
+    assert_eq!(pause(&first), (2000, Some("Worker.Transient")));
     assert!(first.entered.is_empty());
     assert_eq!(first.execution.retries(), 1);
     assert_eq!(order(&run(&retrying, &input, again())).attempt, 2);
     let second = run(&retrying, &input, again().into_iter().chain([error("Worker.Transient")]));
-    assert_eq!(pause(&second), (6000, WaitReason::Retry));
+    assert_eq!(pause(&second), (6000, Some("Worker.Transient")));
     let last = run(&retrying, &input, again().into_iter().chain(again()).chain([error("Worker.Transient")]));
     assert_eq!(failure(&last), ("Worker.Transient", "it broke", true));
     let never = run(&retrying, &input, [error("Worker.Permanent")]);
@@ -147,8 +147,8 @@ fn a_task_without_a_policy_gets_the_default_one() {
         (0..count).flat_map(|_| [error("Worker.Transient"), Event::TimerFired]).take(count * 2 - 1).collect::<Vec<_>>()
     };
 
-    assert_eq!(pause(&run(&plain, &json!({}), failures(1))), (1000, WaitReason::Retry));
-    assert_eq!(pause(&run(&plain, &json!({}), failures(3))), (4000, WaitReason::Retry));
+    assert_eq!(pause(&run(&plain, &json!({}), failures(1))), (1000, Some("Worker.Transient")));
+    assert_eq!(pause(&run(&plain, &json!({}), failures(3))), (4000, Some("Worker.Transient")));
     assert_eq!(failure(&run(&plain, &json!({}), failures(4))), ("Worker.Transient", "it broke", true));
     assert_eq!(failure(&run(&plain, &json!({}), [error("Worker.Permanent")])), ("Worker.Permanent", "it broke", true));
     assert!(!failure(&run(&plain, &json!({}), [error("Worker.InvalidInput")])).2);
@@ -233,7 +233,7 @@ fn a_wait_state_waits_from_now() {
         (json!({"Timestamp": "2026-01-02T04:04:15.678+01:00"}), 10_000),
         (json!({"TimestampPath": "$.t"}), 1000),
     ] {
-        assert_eq!(pause(&run(&waiting(how.clone()), &input, [])), (for_ms, WaitReason::Timer), "{how}");
+        assert_eq!(pause(&run(&waiting(how.clone()), &input, [])), (for_ms, None), "{how}");
         assert_eq!(output(run(&waiting(how), &input, [Event::TimerFired])), json!(1));
     }
     assert_eq!(output(run(&waiting(json!({"TimestampPath": "$.past"})), &input, [])), json!(1));

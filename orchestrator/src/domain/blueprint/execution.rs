@@ -158,8 +158,8 @@ pub enum Next {
     Wait {
         /// After so many milliseconds.
         for_ms: u64,
-        /// What the wait is for.
-        reason: WaitReason,
+        /// The failure after which the task or the fan runs again; none where the machine itself says to wait.
+        setback: Option<Setback>,
     },
     /// The branch has ended well, and with the job's own branch the job.
     Succeed {
@@ -181,13 +181,13 @@ pub enum Next {
     },
 }
 
-/// Why a job waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WaitReason {
-    /// A Wait state says so.
-    Timer,
-    /// A task or a fan failed and is to run again.
-    Retry,
+/// A failure that is not the end: what failed runs again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// The error's name.
+    pub error: String,
+    /// A sentence for people.
+    pub cause: String,
 }
 
 /// Branches to begin, each with [`begin_branch`](super::begin_branch).

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Blueprint, Event, FanOrder, Next, WaitReason,
+    Blueprint, Event, FanOrder, Next,
     drive::{blueprint, drive, error, facts, failure, no_tasks, ok, order, output, pause, run},
     resume, start,
 };
@@ -133,7 +133,7 @@ fn a_fan_is_retried_as_a_whole() {
     };
     let input = json!({});
 
-    assert_eq!(pause(&run(&retrying, &input, [too_much()])), (4000, WaitReason::Retry));
+    assert_eq!(pause(&run(&retrying, &input, [too_much()])), (4000, Some("Outcome.odd")));
     let again = run(&retrying, &input, [too_much(), Event::TimerFired]);
     assert_eq!(fan(&again).branches.len(), 2);
     assert_eq!(again.execution.retries(), 1);

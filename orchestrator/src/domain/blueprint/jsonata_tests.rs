@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Blueprint, Next, WaitReason,
+    Blueprint, Next,
     drive::{blueprint, drive, error, facts, failure, no_tasks, ok, order, output, pause, run},
     parse_tests::faults_of,
     start,
@@ -152,9 +152,9 @@ fn a_wait_and_a_fail_compute_what_they_need() {
         state.as_object_mut().expect("an object").extend(fields.as_object().expect("an object").clone());
         run(&machine("W", &json!({"W": state})), &json!({"s": 3, "t": "2026-01-02T03:04:06.678Z"}), [])
     };
-    assert_eq!(pause(&waiting(json!({"Seconds": "{% $states.input.s + 1 %}"}))), (4000, WaitReason::Timer));
-    assert_eq!(pause(&waiting(json!({"Timestamp": "{% $states.input.t %}"}))), (1000, WaitReason::Timer));
-    assert_eq!(pause(&waiting(json!({"Seconds": 2}))), (2000, WaitReason::Timer));
+    assert_eq!(pause(&waiting(json!({"Seconds": "{% $states.input.s + 1 %}"}))), (4000, None));
+    assert_eq!(pause(&waiting(json!({"Timestamp": "{% $states.input.t %}"}))), (1000, None));
+    assert_eq!(pause(&waiting(json!({"Seconds": 2}))), (2000, None));
     assert_eq!(output(waiting(json!({"Seconds": 0}))), json!({"waited": true}));
     assert_eq!(failure(&waiting(json!({"Timestamp": "{% 'x' %}"}))).0, "States.QueryEvaluationError");
 

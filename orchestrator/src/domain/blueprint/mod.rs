@@ -52,7 +52,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use eval::{begin_branch, resume, retry, start};
-pub use execution::{BranchStart, Event, Execution, FanOrder, Next, Step, TaskOrder, WaitReason};
+pub use execution::{BranchStart, Event, Execution, FanOrder, Next, Setback, Step, TaskOrder};
 pub use fault::Fault;
 pub use model::Machine;
 pub use resource::{Amount, Requirements, Resource};

@@ -14,6 +14,7 @@ use utoipa::{
 pub(super) use bytes::Bytes;
 pub(super) use refusals::{
     BadBody, BadQuery, Failing, Forbidden, LeaseLost, NoStorage, NotFound, NotNow, NotUnique, NotWaiting, TooLarge,
+    ToolkitNotFound,
 };
 
 /// What the document begins with.
@@ -24,8 +25,9 @@ tells what is left in the headers `RateLimit` and `RateLimit-Policy`, and in the
 `RateLimit-Reset`.";
 
 /// The families of routes, in the order in which they are shown.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("jobs", "Create jobs and follow them."),
+    ("views", "The same jobs in the words of other documents."),
     ("webhooks", "How clients are told of their jobs: what was sent, and with which secret it is signed."),
     ("schedules", "Jobs that are created at the instants of a cron expression."),
     ("blueprints", "What jobs can be created of."),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use relevo_shared::problem::{Detail, Problem};
+use relevo_shared::problem::{Detail, Problem, ToolkitProblem};
+use serde::Serialize;
 use utoipa::{
     IntoResponses,
     openapi::{
@@ -10,6 +11,8 @@ use utoipa::{
         schema::{SchemaType, Type},
     },
 };
+
+const SOME_JOB: &str = "0198c0de-0000-7000-8000-000000000000";
 
 /// The refusals that mean one thing in the whole service.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +62,23 @@ impl Refusal {
     /// Its status, and where the document says the rest.
     pub(super) fn reference(self) -> (String, RefOr<Response>) {
         (self.facts().0.to_owned(), RefOr::Ref(Ref::from_response_name(self.name())))
+    }
+
+    /// Its name in the document of the toolkit, whose bodies are others.
+    pub(super) fn toolkit_name(self) -> String {
+        format!("Toolkit{self:?}")
+    }
+
+    /// Its status there, and where the document says the rest.
+    pub(super) fn toolkit_reference(self) -> (String, RefOr<Response>) {
+        (self.toolkit_status().to_string(), RefOr::Ref(Ref::from_response_name(self.toolkit_name())))
+    }
+
+    fn toolkit_status(self) -> u16 {
+        match self {
+            Self::Invalid => 400,
+            _ => self.facts().0.parse().expect("a status is a number"),
+        }
     }
 
     /// Status, code, what it means, and a sentence as a client may read it.
@@ -153,10 +173,25 @@ impl Refusal {
             Self::Invalid => vec![Detail::new("initial_data.seconds", "must be a number")],
             _ => Vec::new(),
         };
-        let example =
-            Problem { error: sentence.into(), code: code.into(), message: sentence.into(), details, job_id: None };
+        let (error, code, message) = (sentence.into(), code.into(), sentence.into());
+        self.with_body("Problem", meaning, &Problem { error, code, message, details, job_id: None, detail: None })
+    }
+
+    /// Its body and its headers in the document of the toolkit.
+    pub(super) fn toolkit_response(self) -> Response {
+        let (_, _, meaning, sentence) = self.facts();
+        let example = match self {
+            Self::NotFound => {
+                ToolkitProblem { error: "Job not found".into(), code: None, job_id: Some(SOME_JOB.into()) }
+            }
+            _ => ToolkitProblem { error: sentence.into(), code: Some(self.toolkit_status()), job_id: None },
+        };
+        self.with_body("ToolkitProblem", meaning, &example)
+    }
+
+    fn with_body(self, schema: &str, meaning: &str, example: &impl Serialize) -> Response {
         let example = serde_json::to_value(example).expect("a problem has string keys only");
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).example(Some(example));
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).example(Some(example));
         let mut response = ResponseBuilder::new().description(meaning).content("application/json", content.build());
         if matches!(self, Self::Away | Self::TooMany | Self::KeyInUse) {
             let seconds = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer)).minimum(Some(0));
@@ -181,6 +216,15 @@ macro_rules! refusals {
             }
         }
     )+};
+}
+
+/// The job is not there, as the toolkit says it.
+pub(in crate::http) enum ToolkitNotFound {}
+
+impl IntoResponses for ToolkitNotFound {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        BTreeMap::from([Refusal::NotFound.toolkit_reference()])
+    }
 }
 
 refusals! {

@@ -1,10 +1,10 @@
 //! What holds for whole families of routes, said once: which token they ask for, and what all of them may refuse with.
 
-use relevo_shared::problem::{Detail, Problem};
+use relevo_shared::problem::{Detail, Problem, ToolkitProblem};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Components, ObjectBuilder, OpenApi, PathItem,
+        Components, ObjectBuilder, OpenApi, PathItem, RefOr, Response,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn},
         schema::{SchemaType, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
@@ -36,13 +36,22 @@ pub(super) fn apply(document: &mut OpenApi) {
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     components.add_security_scheme("api_key", header("x-api-key", "The token of a client."));
     components.add_security_scheme("worker_token", header("X-Worker-Token", "The token of a worker."));
-    for (name, schema) in [(Problem::name(), Problem::schema()), (Detail::name(), Detail::schema())] {
+    let schemas = [
+        (Problem::name(), Problem::schema()),
+        (Detail::name(), Detail::schema()),
+        (ToolkitProblem::name(), ToolkitProblem::schema()),
+    ];
+    for (name, schema) in schemas {
         components.schemas.insert(name.into_owned(), schema);
     }
     for refusal in Refusal::ALL {
         components.responses.insert(refusal.name(), refusal.response().into());
     }
+    for refusal in CLIENTS_HEAR.into_iter().chain(KEYS_HEAR).chain([Refusal::NotFound]) {
+        components.responses.insert(refusal.toolkit_name(), refusal.toolkit_response().into());
+    }
     for (path, item) in &mut document.paths.paths {
+        let spoken = if path.starts_with("/v1/toolkit/") { Refusal::toolkit_reference } else { Refusal::reference };
         let (schemes, refusals) = if path.starts_with("/_public/") {
             continue;
         } else if path.starts_with("/_worker/") {
@@ -50,7 +59,7 @@ pub(super) fn apply(document: &mut OpenApi) {
         } else {
             if let Some(post) = &mut item.post {
                 post.parameters.get_or_insert_default().push(idempotency_key().into());
-                may_refuse(post, &KEYS_HEAR);
+                may_refuse(post, &KEYS_HEAR, spoken);
             }
             (CLIENT.as_slice(), CLIENTS_HEAR.as_slice())
         };
@@ -58,14 +67,17 @@ pub(super) fn apply(document: &mut OpenApi) {
             let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
             // Some routes say themselves what they ask for.
             operation.security.get_or_insert_with(|| any_of.collect());
-            may_refuse(operation, refusals);
+            may_refuse(operation, refusals, spoken);
         }
     }
 }
 
-fn may_refuse(operation: &mut Operation, refusals: &[Refusal]) {
+/// How a refusal is referred to: with its status.
+type Spoken = fn(Refusal) -> (String, RefOr<Response>);
+
+fn may_refuse(operation: &mut Operation, refusals: &[Refusal], spoken: Spoken) {
     for refusal in refusals {
-        let (status, response) = refusal.reference();
+        let (status, response) = spoken(*refusal);
         operation.responses.responses.entry(status).or_insert(response);
     }
 }

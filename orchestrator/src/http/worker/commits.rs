@@ -1,11 +1,7 @@
 //! A worker makes a table that it has computed a commit of a dataset.
 
 use axum::{Json, extract::State};
-use relevo_shared::{
-    TaskId,
-    dataset::TableRef,
-    worker::{ProgressReport, TableCommit},
-};
+use relevo_shared::{TaskId, dataset::TableRef, worker::TableCommit};
 
 use super::{
     super::{App, body, openapi},
@@ -45,7 +41,7 @@ pub(in crate::http) async fn commit(
     let blobs = app.blobs()?;
     let not_found = || Error::NotFound(format!("there is no task {task:?}"));
     let id: TaskId = task.parse().map_err(|_| not_found())?;
-    match app.store.report_progress(id, &ProgressReport::of_life(new.worker_id.clone(), new.lease_token)).await? {
+    match app.store.keep_lease(id, &new.worker_id, new.lease_token).await? {
         LeaseAnswer::Accepted => intake::adopt_table(&app.store, blobs, new).await.map(Json),
         LeaseAnswer::Cancelled => Err(Error::Conflict("task_cancelled", format!("task {id} is cancelled"))),
         LeaseAnswer::LeaseLost => Err(Error::LeaseLost(id.to_string())),

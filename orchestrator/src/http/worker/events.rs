@@ -14,7 +14,7 @@ use super::{
     super::{App, openapi},
     access::Signed,
 };
-use crate::{domain::progress::within_limits, error::Result, store::LeaseAnswer, time};
+use crate::{error::Result, store::LeaseAnswer, time};
 
 /// Takes what a worker tells of its own accord.
 ///
@@ -32,26 +32,30 @@ pub(in crate::http) async fn event(
     Signed(auth, event): Signed<WorkerEvent>,
 ) -> Result<Json<EventReply>> {
     auth.check(&event.worker_id)?;
-    take(&app, event).await.map(Json)
+    let reason = match told(event) {
+        None => None,
+        Some((task, report)) => refusal(app.reports.take(task, report).await?),
+    };
+    let status = if reason.is_none() { "event_accepted" } else { "ignored" };
+    Ok(Json(EventReply { status: status.to_owned(), reason: reason.map(str::to_owned) }))
 }
 
-/// Takes an event from whoever may send it.
-pub(super) async fn take(app: &App, event: WorkerEvent) -> Result<EventReply> {
+/// What an event tells of a task; none when it names no task.
+pub(super) fn told(event: WorkerEvent) -> Option<(TaskId, ProgressReport)> {
     let Some(task) = event.target_task_id else {
         debug!(worker = %event.worker_id, event = event.event_type, "an event that names no task");
-        return Ok(EventReply { status: "event_accepted".to_owned(), reason: None });
+        return None;
     };
-    tell(app, task, report_of(event)).await
+    Some((task, report_of(event)))
 }
 
-/// Writes a report to the job of a task, if its worker holds the task.
-pub(super) async fn tell(app: &App, task: TaskId, report: ProgressReport) -> Result<EventReply> {
-    let reason = match app.store.report_progress(task, &within_limits(report)).await? {
-        LeaseAnswer::Accepted => return Ok(EventReply { status: "event_accepted".to_owned(), reason: None }),
-        LeaseAnswer::Cancelled => "job_cancelled",
-        LeaseAnswer::LeaseLost | LeaseAnswer::Missing => "stale_task",
-    };
-    Ok(EventReply { status: "ignored".to_owned(), reason: Some(reason.to_owned()) })
+/// Why a report was not taken, if it was not.
+const fn refusal(answer: LeaseAnswer) -> Option<&'static str> {
+    match answer {
+        LeaseAnswer::Accepted => None,
+        LeaseAnswer::Cancelled => Some("job_cancelled"),
+        LeaseAnswer::LeaseLost | LeaseAnswer::Missing => Some("stale_task"),
+    }
 }
 
 /// A report of progress alone.

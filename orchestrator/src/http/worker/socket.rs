@@ -166,12 +166,14 @@ impl Conversation {
             WorkerMessage::Event(event) => {
                 self.auth.check(&event.worker_id)?;
                 self.is_of(&event.worker_id).await?;
-                events::take(&self.app, event).await?;
+                if let Some((task, report)) = events::told(event) {
+                    self.app.reports.note(task, report)?;
+                }
             }
             WorkerMessage::Progress(update) => {
                 let worker = self.teller(&update).await?;
                 let report = events::progress(worker, update.progress, update.message);
-                events::tell(&self.app, update.task_id, report).await?;
+                self.app.reports.note(update.task_id, report)?;
             }
         }
         Ok(())

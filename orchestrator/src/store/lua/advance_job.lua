@@ -4,7 +4,7 @@
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
 local step = named(6)
 local j = fields_of(job, {"revision", "ended_at", "client", "priority", "dispatch_ms", "unique", "webhook_url", "parent", "deadline",
-  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at", "slot", "state"})
+  "task", "task_state", "fan", "worker", "token", "digest", "cancelling_at", "slot", "seq", "state"})
 if not j.revision then return {"missing"} end
 if j.ended_at then return {"ended"} end
 if j.revision ~= ARGV[3] then return {"stale"} end

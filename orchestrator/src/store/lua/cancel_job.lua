@@ -4,7 +4,7 @@
 -- replies: missing | ended state | asked worker task child | cancelled parent child ("" for none)
 local job, deadlines, prefix, id, grace_ms = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[4]
 local j = fields_of(job, {"revision", "ended_at", "state", "client", "unique", "webhook_url", "parent", "deadline", "task",
-  "task_state", "worker", "fan", "child", "cancelling_at", "slot"})
+  "task_state", "worker", "fan", "child", "cancelling_at", "slot", "seq"})
 if not j.revision then return {"missing"} end
 if j.ended_at then return {"ended", j.state} end
 if j.cancelling_at then return {"asked", "", "", ""} end

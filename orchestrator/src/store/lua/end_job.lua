@@ -3,7 +3,7 @@
 -- KEYS job, deadlines   ARGV prefix, id, retention_ms, error when overdue, error when cancelled
 -- replies: idle (there is nothing to end, or not yet) | ok state parent child worker task ("" for none)
 local job, deadlines, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local j = fields_of(job, {"revision", "ended_at", "client", "unique", "webhook_url", "parent", "deadline", "cancelling_at", "slot"})
+local j = fields_of(job, {"revision", "ended_at", "client", "unique", "webhook_url", "parent", "deadline", "cancelling_at", "slot", "seq"})
 local now = clock()
 if not j.revision or j.ended_at then
   redis.call("ZREM", deadlines, id)

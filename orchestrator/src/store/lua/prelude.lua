@@ -46,10 +46,30 @@ local function record(prefix, job, kind, ...)
   redis.call("XADD", prefix .. "events:" .. job, "MAXLEN", "~", 2000, "*", "event", kind, ...)
 end
 
+-- What those see who watch a job is numbered, and the numbers grow with time: a thousand for each millisecond, and never one twice.
+-- In a stream, the number 1700000000000042 stands at 1700000000000-42.
+local function next_seq(last, now) return math.max(now * 1000, (tonumber(last) or 0) + 1) end
+local function place_of(seq) return whole(math.floor(seq / 1000)) .. "-" .. whole(seq % 1000) end
+
+-- Events that are kept for those who watch a job, about.
+local LIVE_EVENTS = 1000
+
+-- Has those who watch a job look at it.
+local function call_watchers(job) redis.call("PUBLISH", "relevo:live:" .. job, "") end
+
+-- Tells those who watch a job that something has failed and is tried again.
+local function tell_setback(prefix, job, setback, now)
+  local record_key = prefix .. "job:" .. job
+  local seq = next_seq(redis.call("HGET", record_key, "seq"), now)
+  redis.call("HSET", record_key, "seq", whole(seq))
+  redis.call("XADD", prefix .. "live:" .. job, "MAXLEN", "~", LIVE_EVENTS, place_of(seq), "event", "error", "error", setback)
+  call_watchers(job)
+end
+
 -- The index numbers the jobs of a partition; a chunk has the columns of so many numbers. In the column of states each job has four
 -- bits; 0 is no job. As STATES and SLOTS of domain/index.
 local CHUNK = 4096
-local STATE_CODES = {pending = 1, running = 2, waiting = 3, completed = 4, failed = 5, cancelled = 6, quarantined = 7}
+local STATE_CODES = {none = 0, pending = 1, running = 2, waiting = 3, completed = 4, failed = 5, cancelled = 6, quarantined = 7}
 
 -- The start of the keys of a job's chunk, and its place there. Jobs that are older than the index have no number.
 local function place_in_index(prefix, slot)
@@ -172,14 +192,15 @@ end
 
 -- Writes one step of a branch, as the domain decided it, with more fields of its record. `step` may have: execution, current,
 -- entered, state, due_ms, result, error, number (of a task) with skill, queue, params, timeout_ms, heartbeat_ms, attempt; child
--- (with skill and params: its blueprint and input); approval; fan with fan_total, fan_limit, fan_tolerated, fan_variables. `terms`
--- are the job's client, priority and dispatch_ms, and the task_state and the fan that the branch had.
+-- (with skill and params: its blueprint and input); approval; fan with fan_total, fan_limit, fan_tolerated, fan_variables; setback (what
+-- failed and is tried again). `terms` are the job's client, priority and dispatch_ms, and the task_state and the fan that the branch had.
 local function apply_step(prefix, branch, record_key, step, terms, now, fields)
   local job = job_of(branch)
   local function field(name, value)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
+  if step.setback then tell_setback(prefix, job, step.setback, now) end
   if terms.task_state == "open" then drop_approval(prefix, branch) end
   if terms.fan and terms.fan ~= "" then drop_fan(prefix, job .. "." .. terms.fan) end
   for _, name in ipairs({"execution", "current", "result", "error", "child", "fan"}) do
@@ -233,7 +254,7 @@ local MOVING_FIELDS = {"execution", "start", "fans", "fan", "child", "wait_until
   "queued_at", "dispatch_ms", "result_ms", "timeout_ms", "heartbeat_ms", "lease_ms", "leased_at", "task_deadline", "confirmed",
   "unconfirmed", "claims", "parked"}
 
--- What is left to do when a job has reached its end: `job` holds its fields client, unique, webhook_url, parent, deadline.
+-- What is left to do when a job has reached its end: `job` holds its fields client, unique, webhook_url, parent, deadline, seq.
 local function finish_job(prefix, id, record_key, state, revision, retention_ms, job, now)
   if job.deadline and job.deadline ~= "" then redis.call("ZREM", prefix .. "deadlines", id) end
   redis.call("HINCRBY", prefix .. "counts", "open:" .. job.client, -1)
@@ -245,8 +266,11 @@ local function finish_job(prefix, id, record_key, state, revision, retention_ms,
   if job.parent and job.parent ~= "" then redis.call("ZADD", prefix .. "due", now, job.parent) end
   -- The other two can be retried.
   if state == "completed" or state == "cancelled" then redis.call("HDEL", record_key, unpack(MOVING_FIELDS)) end
+  redis.call("RPUSH", prefix .. "loose", id)
   redis.call("PEXPIRE", record_key, retention_ms)
   redis.call("PEXPIRE", prefix .. "events:" .. id, retention_ms)
+  if job.seq then redis.call("PEXPIRE", prefix .. "live:" .. id, retention_ms) end
+  call_watchers(id)
 end
 
 -- What the next step of a branch is decided from, and what is common to all branches of its job.

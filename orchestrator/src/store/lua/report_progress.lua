@@ -1,40 +1,82 @@
--- report_progress: leased -> leased, and confirmed                       story: progress_is_seen_while_a_task_runs
--- KEYS branch, leases, job   ARGV prefix, id, job id, worker, token ("" for none), progress, message, stages, keep, retention_ms,
--- log line...   replies: ok | cancelled | missing | lease_lost
-local record_key, leases, job, prefix, id, job_id = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3]
-local t = redis.call("HMGET", record_key, "task_state", "worker", "token", "lease_ms", "task_deadline", "task", "cancel")
-if not t[1] then return {"missing"} end
-local number = id:match("%d+$")
-if t[6] ~= number or t[2] ~= ARGV[4] or (ARGV[5] ~= "" and ARGV[5] ~= t[3]) then return {"lease_lost"} end
-if t[1] == "revoked" then return {"cancelled"} end
-if t[1] ~= "leased" then return {"lease_lost"} end
+-- report_progress: leased -> leased, and confirmed, for tasks of one job     story: progress_is_seen_while_a_task_runs
+-- KEYS leases, job, live, logs, branch...   ARGV prefix, job id, lines kept, retention_ms, then of each branch: task, worker, token ("" for
+-- none), progress, message, stages, number of log lines, log line...   replies: for each branch ok | cancelled | missing | lease_lost
+local leases, job, live, logs, prefix, job_id = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2]
+local j = redis.call("HMGET", job, "ended_at", "seq", "progress", "message")
+local words, held, at, told = {}, {}, 5, false
+for n = 5, #KEYS do
+  local record_key, id, token, lines = KEYS[n], ARGV[at], ARGV[at + 2], tonumber(ARGV[at + 6])
+  local t = redis.call("HMGET", record_key, "task_state", "worker", "token", "lease_ms", "task_deadline", "task", "cancel")
+  local number = id:match("%d+$")
+  local word
+  if not t[1] then word = "missing"
+  elseif t[6] ~= number or t[2] ~= ARGV[at + 1] or (token ~= "" and token ~= t[3]) then word = "lease_lost"
+  elseif t[1] == "revoked" or (t[1] == "leased" and j[1]) then word = "cancelled"
+  elseif t[1] ~= "leased" then word = "lease_lost"
+  else
+    word = t[7] == number and "cancelled" or "ok"
+    held[#held + 1] = {record = record_key, id = id, lease_ms = t[4], deadline = t[5], at = at, lines = lines}
+  end
+  words[#words + 1] = word
+  at = at + 7 + lines
+end
 -- No check below this line: Redis keeps what a script wrote before it stopped.
-local expiry = clock() + t[4]
-if t[5] ~= "" then expiry = math.min(expiry, tonumber(t[5])) end
-redis.call("ZADD", leases, expiry, id)
-redis.call("HSET", record_key, "confirmed", 1)
+if #held == 0 then return words end
+local now, seq = clock(), j[2]
 local fields = {}
 local function field(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
 end
-if ARGV[6] ~= "" then field("progress", ARGV[6]) end
-if ARGV[7] ~= "" then field("message", ARGV[7]) end
-if ARGV[8] ~= "" then
-  -- Stages that were told of before keep their place.
-  local stages = cjson.decode(redis.call("HGET", job, "stages") or "[]")
-  for _, changed in ipairs(cjson.decode(ARGV[8])) do
-    local place = #stages + 1
-    for i, stage in ipairs(stages) do
-      if stage.name == changed.name then place = i end
-    end
-    if place <= 100 then stages[place] = changed end
-  end
-  field("stages", cjson.encode(stages))
+
+-- What is seen of a job has one order: lines and events are numbered from one counter.
+local function add(stream, kept, ...)
+  seq = next_seq(seq, now)
+  redis.call("XADD", stream, "MAXLEN", "~", kept, place_of(seq), ...)
+  told = true
 end
-if #fields > 0 then redis.call("HSET", job, unpack(fields)) end
-local logs = prefix .. "logs:" .. job_id
-for i = 11, #ARGV do redis.call("XADD", logs, "MAXLEN", "~", ARGV[9], "*", "line", ARGV[i]) end
+
+-- A stage that was told of before keeps its place; its end is told once, with the seconds that it took.
+local stages
+local function change(stage)
+  stages = stages or cjson.decode(redis.call("HGET", job, "stages") or "[]")
+  local place, known = #stages + 1, nil
+  for i, other in ipairs(stages) do
+    if other.name == stage.name then place, known = i, other end
+  end
+  if place > 100 then return end
+  stage.since = known and known.status == "running" and known.since or now
+  if stage.status == "completed" and not stage.duration_seconds then stage.duration_seconds = (now - stage.since) / 1000 end
+  stages[place] = stage
+  if known and known.status == "completed" and stage.status == "completed" then return end
+  add(live, LIVE_EVENTS, "event", "stage", "stage", cjson.encode(stage))
+end
+
+local progress, message, any_lines
+for _, task in ipairs(held) do
+  local expiry = now + task.lease_ms
+  if task.deadline ~= "" then expiry = math.min(expiry, tonumber(task.deadline)) end
+  redis.call("ZADD", leases, expiry, task.id)
+  redis.call("HSET", task.record, "confirmed", 1)
+  for i = task.at + 7, task.at + 6 + task.lines do
+    add(logs, ARGV[3], "line", ARGV[i])
+    any_lines = true
+  end
+  if ARGV[task.at + 5] ~= "" then
+    for _, stage in ipairs(cjson.decode(ARGV[task.at + 5])) do change(stage) end
+  end
+  if ARGV[task.at + 3] ~= "" then progress = ARGV[task.at + 3] end
+  if ARGV[task.at + 4] ~= "" then message = ARGV[task.at + 4] end
+end
+if stages then field("stages", cjson.encode(stages)) end
+if progress then field("progress", progress) end
+if message then field("message", message) end
+if progress or message then
+  add(live, LIVE_EVENTS, "event", "progress", "progress", progress or j[3] or "0", "message", message or j[4] or "")
+end
 -- Each line puts off the end of all; after the last one they go by themselves.
-if #ARGV > 10 then redis.call("PEXPIRE", logs, ARGV[10]) end
-return {t[7] == number and "cancelled" or "ok"}
+if any_lines then redis.call("PEXPIRE", logs, ARGV[4]) end
+if told then field("seq", whole(seq)) end
+if #fields > 0 then redis.call("HSET", job, unpack(fields)) end
+if told then call_watchers(job_id) end
+return words

@@ -4,6 +4,7 @@ mod csv;
 mod golden;
 mod head;
 mod jsonl;
+mod lines;
 mod parquet;
 mod properties;
 mod tool;

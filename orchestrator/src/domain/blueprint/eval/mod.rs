@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Blueprint,
-    execution::{Awaits, BranchStart, Event, Execution, Next, Own, Step, WaitReason},
+    execution::{Awaits, BranchStart, Event, Execution, Next, Own, Step},
     failure::{Failure, NO_CHOICE_MATCHED},
     model::{Branch, Choice, Fail, Flow, Kind, Machine, Pass, Paths, State, Then, Wait},
     scope::{Facts, World},
@@ -214,7 +214,7 @@ impl<'a> Run<'a> {
             .and_then(|input| numbers::pause_ms(&wait.until, &self.scope(&stay, &input)));
         match pause {
             Ok(0) => self.leave(&state.flow, state.assign.as_ref(), stay, wait.then),
-            Ok(for_ms) => stay.rest(Awaits::Timer, Next::Wait { for_ms, reason: WaitReason::Timer }),
+            Ok(for_ms) => stay.rest(Awaits::Timer, Next::Wait { for_ms, setback: None }),
             Err(failure) => stay.failed(failure),
         }
     }

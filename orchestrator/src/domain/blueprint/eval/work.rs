@@ -10,7 +10,7 @@ use super::{
 };
 use crate::domain::{
     blueprint::{
-        execution::{Awaits, Next, TaskOrder, WaitReason},
+        execution::{Awaits, Next, Setback, TaskOrder},
         failure::{EXCEED_TOLERATED, Failure, QUERY_EVALUATION_ERROR, RUNTIME},
         model::{Flow, Kind, State, Task, Then},
         resource::Resource,
@@ -123,7 +123,7 @@ impl Run<'_> {
             if done < retrier.max_attempts {
                 stay.retries[index] += 1;
                 let for_ms = retrier.backoff.delay_ms(done, random);
-                return stay.rest(Awaits::Retry, Next::Wait { for_ms, reason: WaitReason::Retry });
+                return stay.rest(Awaits::Retry, again(for_ms, failure));
             }
         }
         if let Some(catcher) = work.catch.iter().find(|catcher| failure.is_meant_by(&catcher.errors)) {
@@ -143,10 +143,14 @@ impl Run<'_> {
         match retry::by_default(&failure.error, (by_default && !work.has_policy).then_some(done), random) {
             Verdict::RetryIn(for_ms) => {
                 stay.retries = vec![done + 1];
-                stay.rest(Awaits::Retry, Next::Wait { for_ms, reason: WaitReason::Retry })
+                stay.rest(Awaits::Retry, again(for_ms, failure))
             }
             Verdict::Quarantine => stay.ended(failure, true),
             Verdict::Fail => stay.ended(failure, false),
         }
     }
+}
+
+fn again(for_ms: u64, failure: Failure) -> Next {
+    Next::Wait { for_ms, setback: Some(Setback { error: failure.error, cause: failure.cause }) }
 }

@@ -1,0 +1,177 @@
+//! Jobs as `/api/jobs` tells of them: one object with the names of both documents that describe it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use crate::{
+    JobId,
+    job::{LogLevel, Stage},
+};
+
+/// A job in a list. Times are RFC 3339 in UTC with milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobItem {
+    /// The job.
+    pub id: JobId,
+    /// The same id under its other name.
+    pub job_id: JobId,
+    /// What kind of job it is.
+    pub run_type: String,
+    /// The same kind under its other name.
+    pub job_type: String,
+    /// `pending`, `running`, `completed`, `failed` or `cancelled`.
+    pub status: String,
+    /// 0 to 1.
+    pub progress: f64,
+    /// The latest word on what is going on.
+    pub message: Option<String>,
+    /// The dataset that it reads, a number when it was given as one.
+    #[schema(value_type = Option<Value>)]
+    pub dataset_id: Option<Value>,
+    /// The dataset's name for people.
+    pub dataset_name: Option<String>,
+    /// The commit of the table that it reads.
+    pub source_commit_id: Option<String>,
+    /// The user that it is recorded under, a number when it has digits only.
+    #[schema(value_type = Option<Value>)]
+    pub user_id: Option<Value>,
+    /// The same user's name in another directory.
+    pub user_soeid: Option<String>,
+    /// The plain members of its parameters, overlaid by those of its result: no lists, objects or long texts.
+    pub metadata: Map<String, Value>,
+    /// Why it failed; null while it has not.
+    pub error_message: Option<String>,
+    /// When it was accepted.
+    pub created_at: String,
+    /// When a worker first claimed a task of it.
+    pub started_at: Option<String>,
+    /// When it ended.
+    pub completed_at: Option<String>,
+    /// From start to end, in seconds.
+    pub duration_seconds: Option<f64>,
+}
+
+/// A job, whole.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobDetail {
+    /// What lists tell of it.
+    #[serde(flatten)]
+    pub item: JobItem,
+    /// Its input, with the defaults filled in.
+    pub run_parameters: Value,
+    /// What came out; null until it completes.
+    pub output_summary: Option<Value>,
+    /// The stages that its task told of, in order.
+    pub stages: Vec<Stage>,
+    /// What has gone wrong so far, oldest first: attempts that were tried again, and what ended the job.
+    pub errors: Vec<JobFailure>,
+}
+
+/// Something that went wrong in a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobFailure {
+    /// Error name of the States Language, for example `Worker.Transient` or `States.Timeout`.
+    pub code: String,
+    /// What happened, for people.
+    pub message: String,
+    /// Whether it ended the job; otherwise there was another attempt, or the blueprint went on in another way.
+    pub fatal: bool,
+    /// The state of the blueprint, or the stage of the task, in which it happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// The task that failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task_id: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
+}
+
+/// `GET /api/jobs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobList {
+    /// The jobs of this page, newest first.
+    pub jobs: Vec<JobItem>,
+    /// How many jobs there are in all pages together.
+    pub total: u64,
+    /// How many a page has at most.
+    pub limit: usize,
+    /// How many were skipped.
+    pub offset: u64,
+    /// Whether there is a page after this one.
+    pub has_more: bool,
+    /// Where the page after this one begins, for `cursor`; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// Answer to a cancellation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobCancelled {
+    /// The job.
+    pub job_id: JobId,
+    /// Always `cancelled`: nothing that happens from now on changes that, though its worker may need a while to stop.
+    pub status: String,
+    /// The same for people.
+    pub message: String,
+}
+
+/// Answer to a deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobDeleted {
+    /// That it is gone, for people.
+    pub message: String,
+    /// The job.
+    pub job_id: JobId,
+}
+
+/// `GET /api/jobs/{job_id}/logs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobLogs {
+    /// The job.
+    pub job_id: JobId,
+    /// The latest lines, oldest first.
+    pub logs: Vec<LogEntry>,
+    /// How many lines there are of this level and graver.
+    pub total: usize,
+}
+
+/// One line that a task wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LogEntry {
+    /// When it was written.
+    pub timestamp: Option<String>,
+    /// How grave it is.
+    pub level: LogLevel,
+    /// The line.
+    pub message: String,
+    /// Facts beside it; an empty object when there are none.
+    #[schema(value_type = Value)]
+    pub context: Value,
+}
+
+/// Body of `POST /api/jobs/cleanup`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CleanUp {
+    /// Jobs that ended so many days ago or earlier are deleted; 7 when absent.
+    #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 36_500)]
+    pub older_than_days: Option<u32>,
+    /// In which states; `["completed", "failed"]` when absent. Only those of finished jobs are taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_items = 1)]
+    pub status: Option<Vec<String>>,
+}
+
+/// Answer to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CleanedUp {
+    /// That it is done, for people.
+    pub message: String,
+    /// How many jobs were deleted.
+    pub jobs_deleted: u64,
+    /// What that freed in Redis and in S3 together, in millions of bytes.
+    pub space_freed_mb: f64,
+}
