@@ -29,6 +29,7 @@ mod overview;
 mod polls;
 mod refusals;
 mod samples;
+mod sampling;
 mod schedules;
 mod sdk;
 mod sockets;
