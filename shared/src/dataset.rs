@@ -32,10 +32,23 @@ impl TableFormat {
 /// What was sniffed from the head of a CSV file. Separator and encoding are independent of each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CsvDialect {
-    /// Field separator: one of `,` `;` tab `|`.
+    /// Field separator: one of `,` `;` tab `|`, or another that was asked for.
     pub separator: char,
     /// How characters are encoded.
     pub encoding: TextEncoding,
+    /// Whether the first line names the columns; it does unless it is said not to.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    #[schema(default = true)]
+    pub header: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "that is how it is called")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Encodings that are read.

@@ -36,6 +36,27 @@ fn a_table_of_comments_comes_back_with_its_sentiment() {
 }
 
 #[test]
+fn the_labelled_rows_are_a_table_of_the_same_dataset() {
+    let relevo = Relevo::shipped();
+    let _worker = Worker::start(&relevo, "reader");
+    let api = relevo.api();
+    assert!(api.put("/api/datasets/opiniones/tables/primary", COMMENTS).status.is_success());
+
+    let id = api.create("jobs/beto_sentiment", &json!({ "dataset_id": "opiniones", "model": MODEL }));
+
+    let result = api.wait_within(&id, JobState::Completed, Duration::from_secs(120)).result.expect("it is completed");
+    let view = api.get("/api/datasets/opiniones").json();
+    assert_eq!(view["refs"]["main"]["beto"], result["output_commit_id"], "{view}");
+    let labelled = view["tables"].as_array().expect("tables").iter().find(|table| table["table_key"] == "beto");
+    let labelled = labelled.expect("the labelled rows are a table");
+    assert_eq!(labelled["rows"], 4);
+    // It outlives the job: nothing of it lies among the job's files.
+    assert!(!labelled["uri"].as_str().expect("a table lies somewhere").contains(&id), "{labelled}");
+    let names = labelled["columns"].as_array().expect("columns").iter().map(|column| &column["name"]);
+    assert!(names.into_iter().any(|name| name == "sentiment_label_teacher"));
+}
+
+#[test]
 fn a_text_column_that_is_not_there_is_answered_with_those_that_are() {
     let relevo = Relevo::shipped();
     let api = relevo.api();

@@ -16,6 +16,7 @@ mod files;
 mod floods;
 mod frugal;
 mod idempotency;
+mod imports;
 mod jobs;
 mod leases;
 mod limits;

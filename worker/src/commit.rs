@@ -32,8 +32,7 @@ impl Commits {
     /// but the bytes. Without an orchestrator the file is described and stays where it is.
     pub(crate) async fn commit(
         &self,
-        dataset_id: &str,
-        table_key: &str,
+        (dataset_id, table_key, reference): (&str, &str, &str),
         file: &Path,
         files: &Files,
         stop: &StopSignal,
@@ -66,7 +65,7 @@ impl Commits {
             lease_token: route.claim.lease_token,
             dataset_id: dataset_id.to_owned(),
             table_key: table_key.to_owned(),
-            reference: None,
+            reference: Some(reference.to_owned()),
             commit_id,
             uri,
             format: table.format,

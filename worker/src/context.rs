@@ -193,7 +193,22 @@ impl TaskContext {
     /// Invalid input when a name is not allowed or the file is no table, permanent when there is no S3, transient when S3 cannot be
     /// reached, cancelled when the task should stop or is not this worker's any more.
     pub async fn commit_table(&self, dataset_id: &str, table_key: &str, file: &Path) -> Result<TableRef, SkillError> {
-        self.0.commits.commit(dataset_id, table_key, file, &self.0.files, &self.0.stop).await
+        self.commit_table_as(dataset_id, table_key, "main", file).await
+    }
+
+    /// The same for another ref than `main`.
+    ///
+    /// # Errors
+    /// As for [`Self::commit_table`].
+    pub async fn commit_table_as(
+        &self,
+        dataset_id: &str,
+        table_key: &str,
+        reference: &str,
+        file: &Path,
+    ) -> Result<TableRef, SkillError> {
+        let table = (dataset_id, table_key, reference);
+        self.0.commits.commit(table, file, &self.0.files, &self.0.stop).await
     }
 
     pub(crate) fn stop_signal(&self) -> &StopSignal {

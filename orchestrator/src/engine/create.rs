@@ -241,10 +241,9 @@ impl Engine {
     /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.
     async fn pin_source(&self, blueprint: &Arc<Blueprint>, input: &Value) -> Result<Option<Value>> {
         let text = |name: &str| input.get(name).map(dataset_name);
-        let Some(id) = text("dataset_id").filter(|_| blueprint.input.pointer("/properties/dataset_id").is_some())
-        else {
-            return Ok(None);
-        };
+        // A dataset that the job writes need not be there yet.
+        let reads = blueprint.input.pointer("/properties/dataset_id").is_some_and(|id| id["format"] != "new-dataset");
+        let Some(id) = text("dataset_id").filter(|_| reads) else { return Ok(None) };
         let table_key = text("table_key").unwrap_or_else(|| "primary".to_owned());
         let source_ref = text("source_ref").unwrap_or_else(|| "main".to_owned());
         let FoundTable { table, known, refs } = self.store.table(&id, &table_key, &source_ref).await?;

@@ -90,10 +90,23 @@ impl EncodingWatch {
         }
     }
 
-    /// The encoding of all that was observed.
-    pub(crate) fn finish(mut self) -> Result<TextEncoding, TableError> {
+    /// The encoding of all that was observed, or the one that it was said to be in, if it can be.
+    pub(crate) fn finish_as(mut self, said: Option<TextEncoding>) -> Result<TextEncoding, TableError> {
         let cut = std::mem::take(&mut self.cut);
         self.suspect(&cut);
+        let fault = match said {
+            None => return self.found(),
+            Some(TextEncoding::Utf8) => {
+                self.first_invalid.map(|Suspect { line, byte }| TableError::MixedEncoding { line, byte })
+            }
+            Some(TextEncoding::Windows1252) => {
+                self.first_undefined.map(|Suspect { line, byte }| TableError::UnknownEncoding { line, byte })
+            }
+        };
+        fault.map_or(Ok(said.unwrap_or(TextEncoding::Utf8)), Err)
+    }
+
+    fn found(self) -> Result<TextEncoding, TableError> {
         let Some(first) = self.first_invalid else { return Ok(TextEncoding::Utf8) };
 
         // Two or more letters of Windows-1252 that pass for one of UTF-8 are rare in real text.
@@ -156,7 +169,7 @@ mod tests {
     fn encoding(bytes: &[u8], chunk: usize) -> Result<TextEncoding, TableError> {
         let mut watch = EncodingWatch::new(false);
         bytes.chunks(chunk).for_each(|chunk| watch.observe(chunk, b'\n'));
-        watch.finish()
+        watch.finish_as(None)
     }
 
     #[test]

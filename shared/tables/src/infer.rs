@@ -34,6 +34,13 @@ impl Seen {
         }
     }
 
+    /// What one field of a CSV file looks like.
+    pub(crate) fn of_field(field: &[u8]) -> Self {
+        let mut seen = Self::default();
+        seen.field(field);
+        seen
+    }
+
     /// Takes in a JSON string: text, a date or a timestamp, but never a number.
     pub(crate) fn text(&mut self, text: &str) {
         if self.looks & TEXT == 0 {

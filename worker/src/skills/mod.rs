@@ -6,6 +6,8 @@
 pub mod beto;
 mod echo;
 mod exec;
+pub(crate) mod fields;
+mod import;
 mod registry;
 mod sleep;
 mod stages;
@@ -17,9 +19,7 @@ use relevo_shared::{problem::Detail, worker::Task};
 use serde_json::Value;
 
 pub use self::registry::{Registry, RegistryError, registry};
-pub(crate) use self::stages::off_the_clock;
-#[cfg(feature = "torch")]
-pub(crate) use self::stages::stage;
+pub(crate) use self::stages::{off_the_clock, stage};
 use crate::context::TaskContext;
 
 /// The answer that a skill is working on.

@@ -1,7 +1,7 @@
 //! Describes a CSV file: its dialect, its columns and how many rows there are; names the first line that is wrong.
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
-use relevo_shared::dataset::{Column, CsvDialect, TableFormat};
+use relevo_shared::dataset::{Column, CsvDialect, TableFormat, TextEncoding};
 
 use super::dialect::sniff_separator;
 use super::{MAX_COLUMNS, MAX_RECORD_BYTES, names};
@@ -12,14 +12,30 @@ use crate::{Description, TableError};
 /// How much of a file its separator is sniffed from.
 const HEAD_BYTES: usize = 256 << 10;
 
+/// What is known of a CSV file beforehand, and need not be found out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CsvHints {
+    /// What separates its fields: an ASCII character.
+    pub separator: Option<u8>,
+    /// How its characters are encoded.
+    pub encoding: Option<TextEncoding>,
+    /// Whether its first line is a row like the others; its columns are `column_1`, `column_2` and so on then.
+    pub headless: bool,
+}
+
 /// Gathers the head of the file, then scans.
 #[derive(Debug, Default)]
 pub(super) struct CsvInspector {
+    hints: CsvHints,
     head: Vec<u8>,
     scan: Option<Scan>,
 }
 
 impl CsvInspector {
+    pub(super) fn with(hints: CsvHints) -> Self {
+        Self { hints, ..Self::default() }
+    }
+
     pub(super) fn push(&mut self, chunk: &[u8]) -> Result<(), TableError> {
         if let Some(scan) = &mut self.scan {
             return scan.push(chunk);
@@ -43,7 +59,7 @@ impl CsvInspector {
     fn scan_head(&mut self) -> Result<&mut Scan, TableError> {
         let head = std::mem::take(&mut self.head);
         let text = head.strip_prefix(BOM).unwrap_or(&head);
-        let scan = self.scan.insert(Scan::new(text, text.len() < head.len()));
+        let scan = self.scan.insert(Scan::new(text, text.len() < head.len(), self.hints));
         scan.push(text)?;
         Ok(scan)
     }
@@ -53,6 +69,7 @@ impl CsvInspector {
 #[derive(Debug)]
 struct Scan {
     reader: Reader,
+    hints: CsvHints,
     separator: u8,
     encoding: EncodingWatch,
     /// The byte that ends a physical line: old Macs knew no line feed.
@@ -82,9 +99,10 @@ struct Row {
 }
 
 impl Scan {
-    fn new(head: &[u8], has_bom: bool) -> Self {
-        let separator = sniff_separator(head);
+    fn new(head: &[u8], has_bom: bool, hints: CsvHints) -> Self {
+        let separator = hints.separator.unwrap_or_else(|| sniff_separator(head));
         Self {
+            hints,
             reader: ReaderBuilder::new().delimiter(separator).build(),
             separator,
             encoding: EncodingWatch::new(has_bom),
@@ -152,7 +170,12 @@ impl Scan {
         let fields = row.surplus + row.ends_len;
         let starts = std::iter::once(0).chain(row.ends.iter().copied());
         let mut texts = starts.zip(&row.ends).take(row.ends_len).map(|(start, end)| &row.text[start..*end]);
-        if self.header.is_none() {
+        if self.header.is_none() && self.hints.headless {
+            self.header = Some((1..=fields).map(|number| format!("column_{number}").into_bytes()).collect());
+            self.seen = texts.map(Seen::of_field).collect();
+            row.ends.resize(fields, 0);
+            self.rows = 1;
+        } else if self.header.is_none() {
             self.header = Some(texts.map(<[u8]>::to_vec).collect());
             self.seen = vec![Seen::default(); fields];
             row.ends.resize(fields, 0);
@@ -175,14 +198,14 @@ impl Scan {
             }
         }
         let header = self.header.ok_or(TableError::Empty)?;
-        let encoding = self.encoding.finish()?;
+        let encoding = self.encoding.finish_as(self.hints.encoding)?;
         let header: Vec<String> = header.iter().map(|name| decode(name, encoding)).collect();
         names::check(header.iter().map(String::as_str))?;
         if self.rows == 0 {
             return Err(TableError::NoRows);
         }
         let columns: Vec<Column> = header.into_iter().zip(self.seen).map(|(name, seen)| seen.column(name)).collect();
-        let dialect = CsvDialect { separator: char::from(self.separator), encoding };
+        let dialect = CsvDialect { separator: char::from(self.separator), encoding, header: !self.hints.headless };
         Ok(Description { format: TableFormat::Csv, csv: Some(dialect), columns, rows: self.rows, bytes: 0 })
     }
 

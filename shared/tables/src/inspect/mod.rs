@@ -11,6 +11,8 @@ use relevo_shared::dataset::TableFormat;
 use crate::magic::{MAGIC_BYTES, what_is};
 use crate::{Description, TableError};
 
+pub use self::csv::CsvHints;
+pub use self::names::check as check_names;
 pub use self::parquet::describe_parquet_footer;
 pub(crate) use self::parquet::{ParquetInspector, describe_footer};
 
@@ -47,6 +49,12 @@ impl Inspector {
             TableFormat::Parquet => Kind::Parquet(ParquetInspector::default()),
         };
         Self { format, bytes: 0, head: Vec::with_capacity(MAGIC_BYTES), kind }
+    }
+
+    /// An inspector for a CSV file of which something is known beforehand.
+    pub fn for_csv(hints: CsvHints) -> Self {
+        let kind = Kind::Csv(Box::new(csv::CsvInspector::with(hints)));
+        Self { format: TableFormat::Csv, bytes: 0, head: Vec::with_capacity(MAGIC_BYTES), kind }
     }
 
     /// Takes in the next bytes; fails as soon as they cannot be part of such a table.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::TableError;
 
 /// Refuses column names that do not tell every column apart.
-pub(crate) fn check<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), TableError> {
+pub fn check<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), TableError> {
     let mut positions = HashMap::new();
     for (position, name) in (1..).zip(names) {
         if name.is_empty() {

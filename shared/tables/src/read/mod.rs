@@ -16,7 +16,7 @@ use relevo_shared::dataset::{TableFormat, TextEncoding};
 use self::json_text::TextOfAnything;
 use crate::description::is_text;
 use crate::encoding::{BOM, Transcoder};
-use crate::{Description, Inspector, TableError, describe_parquet_footer, sniff_format};
+use crate::{CsvHints, Description, Inspector, TableError, describe_parquet_footer, sniff_format};
 
 /// What a batch may roughly hold, by the average length of a row.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -74,11 +74,28 @@ pub fn open(path: &Path, table: &Description) -> Result<TableReader, TableError>
 pub fn describe(path: &Path, format: Option<TableFormat>) -> Result<Description, TableError> {
     let mut file = File::open(path)?;
     let mut chunk = vec![0; CHUNK_BYTES];
-    let mut count = file.read(&mut chunk)?;
+    let count = file.read(&mut chunk)?;
     let name = path.file_name().and_then(|name| name.to_str());
     let format = format.or_else(|| sniff_format(None, name, &chunk[..count]));
     let format = format.ok_or_else(|| TableError::UnknownFormat(name.unwrap_or_default().to_owned()))?;
-    let mut inspector = Inspector::new(format);
+    inspect(file, Inspector::new(format), chunk, count)
+}
+
+/// Describes a local CSV file of which something is known beforehand.
+pub fn describe_csv(path: &Path, hints: CsvHints) -> Result<Description, TableError> {
+    inspect(File::open(path)?, Inspector::for_csv(hints), vec![0; CHUNK_BYTES], 0)
+}
+
+/// Shows a file to an inspector; `count` bytes of `chunk` were read already.
+fn inspect(
+    mut file: File,
+    mut inspector: Inspector,
+    mut chunk: Vec<u8>,
+    mut count: usize,
+) -> Result<Description, TableError> {
+    if count == 0 {
+        count = file.read(&mut chunk)?;
+    }
     while count > 0 {
         inspector.push(&chunk[..count])?;
         count = file.read(&mut chunk)?;
@@ -110,8 +127,8 @@ fn open_csv(file: File, table: &Description, batch_rows: usize) -> Result<TableR
     };
     let schema = table.text_schema()?;
     let reader = arrow_csv::ReaderBuilder::new(Arc::clone(&schema))
-        .with_header(true)
-        .with_header_validation(true)
+        .with_header(dialect.header)
+        .with_header_validation(dialect.header)
         .with_delimiter(separator)
         .with_batch_size(batch_rows)
         .build_buffered(BufReader::with_capacity(CHUNK_BYTES, text))

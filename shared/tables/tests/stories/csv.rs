@@ -2,7 +2,7 @@
 
 use relevo_shared::dataset::TableFormat::Csv;
 use relevo_shared::dataset::{CsvDialect, TextEncoding};
-use relevo_tables::TableError;
+use relevo_tables::{CsvHints, Inspector, TableError};
 
 use crate::tool::{columns, inspect, inspect_in, read, refusal, rows};
 
@@ -15,7 +15,7 @@ fn a_file_is_described_and_read_back() {
 
     assert_eq!(columns(&table), ["id:integer", "when:date", "score:number?", "ok:boolean", "comment:string"]);
     assert_eq!((table.rows, table.bytes), (2, text.len() as u64));
-    assert_eq!(table.csv, Some(CsvDialect { separator: ',', encoding: TextEncoding::Utf8 }));
+    assert_eq!(table.csv, Some(CsvDialect { separator: ',', encoding: TextEncoding::Utf8, header: true }));
     let expected: &[&[&str]] =
         &[&["1", "2026-01-31", "2.5", "true", "Bien, gracias"], &["2", "2026-02-01", "∅", "false", "dos\nlíneas"]];
     assert_eq!(read(text.as_bytes(), &table), rows(expected));
@@ -27,7 +27,7 @@ fn windows_1252_with_semicolons_is_read_as_it_was_meant() {
 
     let table = inspect(Csv, bytes).unwrap();
 
-    assert_eq!(table.csv, Some(CsvDialect { separator: ';', encoding: TextEncoding::Windows1252 }));
+    assert_eq!(table.csv, Some(CsvDialect { separator: ';', encoding: TextEncoding::Windows1252, header: true }));
     assert_eq!(columns(&table), ["año:integer", "opinión:string"]);
     assert_eq!(read(bytes, &table), rows(&[&["2026", "“muy bueno”"], &["2027", "¿qué?"]]));
 }
@@ -118,4 +118,32 @@ fn a_file_that_changed_after_its_description_is_not_read_as_if_it_had_not() {
 
     assert_eq!(error.code(), "table_read");
     assert!(error.to_string().contains("header"), "{error}");
+}
+
+#[test]
+fn what_is_known_beforehand_is_not_guessed() {
+    let described = |bytes: &[u8], hints| {
+        let mut inspector = Inspector::for_csv(hints);
+        inspector.push(bytes).and_then(|()| inspector.finish())
+    };
+    let hints = CsvHints { separator: Some(b'#'), encoding: Some(TextEncoding::Windows1252), headless: true };
+    let bytes = "1#a,b;c\n2#ñ\n".as_bytes();
+
+    let table = described(bytes, hints).unwrap();
+
+    assert_eq!((columns(&table), table.rows), (vec!["column_1:integer".to_owned(), "column_2:string".to_owned()], 2));
+    assert_eq!(read(bytes, &table), rows(&[&["1", "a,b;c"], &["2", "Ã±"]]));
+    let utf8 = CsvHints { encoding: Some(TextEncoding::Utf8), ..CsvHints::default() };
+    assert!(matches!(described(b"a,b\n\xf1,2\n", utf8), Err(TableError::MixedEncoding { line: 2, byte: 0xF1 })));
+    let windows = CsvHints { encoding: Some(TextEncoding::Windows1252), ..CsvHints::default() };
+    assert!(matches!(described(b"a,b\n1,\x81\n", windows), Err(TableError::UnknownEncoding { line: 2, byte: 0x81 })));
+}
+
+#[test]
+fn rows_without_a_header_must_agree_too() {
+    let mut inspector = Inspector::for_csv(CsvHints { headless: true, ..CsvHints::default() });
+
+    let error = inspector.push(b"1,2\n3,4\n5,6\n7,8,9\n").and_then(|()| inspector.finish()).unwrap_err();
+
+    assert_eq!(error.to_string(), "line 4: expected 2 fields, found 3");
 }

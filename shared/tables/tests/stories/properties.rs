@@ -53,7 +53,7 @@ proptest! {
 
         let table = inspect(Csv, text.as_bytes()).unwrap();
 
-        prop_assert_eq!(table.csv, Some(CsvDialect { separator, encoding: TextEncoding::Utf8 }));
+        prop_assert_eq!(table.csv, Some(CsvDialect { separator, encoding: TextEncoding::Utf8, header: true }));
         prop_assert_eq!(table.rows, rows.len() as u64);
         prop_assert_eq!(read(text.as_bytes(), &table), expected(&rows));
     }
@@ -71,7 +71,7 @@ proptest! {
 
         let table = inspect(Csv, &bytes).unwrap();
 
-        prop_assert_eq!(table.csv, Some(CsvDialect { separator, encoding: TextEncoding::Windows1252 }));
+        prop_assert_eq!(table.csv, Some(CsvDialect { separator, encoding: TextEncoding::Windows1252, header: true }));
         prop_assert_eq!(read(&bytes, &table), expected(&rows));
     }
 

@@ -9,7 +9,6 @@ pub mod columns;
 pub mod config;
 pub mod fault;
 pub mod features;
-mod fields;
 pub mod grades;
 pub mod inference;
 pub mod lsa;

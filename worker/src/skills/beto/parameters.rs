@@ -4,8 +4,7 @@ use relevo_shared::dataset::TableRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::fields::Fields;
-use crate::skills::SkillError;
+use crate::skills::{SkillError, fields::Fields};
 
 /// The model that is taken when none is named.
 pub const DEFAULT_MODEL: &str = "finiteautomata/beto-sentiment-analysis";

@@ -60,6 +60,8 @@ impl Skill for BetoPreprocess {
     }
 }
 
+/// The table of the source's dataset that the labelled rows become; rows of a file belong to no dataset.
+const LABELLED: &str = "beto";
 /// Tokens per row when no length is asked for.
 const USUAL_LENGTH: usize = 128;
 
@@ -115,7 +117,8 @@ impl BetoPreprocess {
         };
         let mut meta = meta(&run, &findings.comments, &findings.verdicts, findings.features.as_ref());
         meta.insert("output_bytes".to_owned(), json!(written.bytes));
-        stage(context, UPLOAD, upload(&mut meta, &stem, parquet, findings.features.as_ref(), context)).await?;
+        let upload = upload(&mut meta, &parameters.source, &stem, parquet, findings.features.as_ref(), context);
+        stage(context, UPLOAD, upload).await?;
         Ok(Value::Object(meta))
     }
 
@@ -300,6 +303,7 @@ async fn write(
 /// Puts the files where clients find them, the meta object last: what it names is there when it is.
 async fn upload(
     meta: &mut serde_json::Map<String, Value>,
+    source: &Source,
     stem: &str,
     parquet: PathBuf,
     features: Option<&WordFeatures>,
@@ -312,6 +316,11 @@ async fn upload(
         context.upload(path, &uri).await.map(|_| uri)
     };
     meta.insert("output_uri".to_owned(), json!(put(&parquet, format!("{stem}.parquet")).await?));
+    if let Source::Table(table) = source {
+        let labelled = context.commit_table(&table.dataset_id, LABELLED, &parquet).await?;
+        meta.insert("output_commit_id".to_owned(), json!(labelled.commit_id));
+        meta.insert("output_table_key".to_owned(), json!(labelled.table_key));
+    }
     if let Some(features) = features {
         let path = context.work_dir().join("vectorizer.safetensors");
         features.save(&path).map_err(|error| not_kept(&error))?;

@@ -10,7 +10,7 @@ use crate::skills::SkillError;
 
 /// The parameters that have not been read yet, and the faults found so far.
 #[derive(Debug)]
-pub(super) struct Fields {
+pub(crate) struct Fields {
     left: Map<String, Value>,
     known: Vec<&'static str>,
     faults: Vec<Detail>,
@@ -18,17 +18,17 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Starts reading.
-    pub(super) fn new(parameters: &Map<String, Value>) -> Self {
+    pub(crate) fn new(parameters: &Map<String, Value>) -> Self {
         Self { left: parameters.clone(), known: Vec::new(), faults: Vec::new() }
     }
 
     /// Notes that a field is wrong.
-    pub(super) fn fault(&mut self, field: &str, reason: impl Into<String>) {
+    pub(crate) fn fault(&mut self, field: &str, reason: impl Into<String>) {
         self.faults.push(Detail::new(field, reason));
     }
 
     /// A field that may be absent; `null` counts as absent. `right` says what it must be.
-    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &'static str, right: &str) -> Option<T> {
+    pub(crate) fn optional<T: DeserializeOwned>(&mut self, name: &'static str, right: &str) -> Option<T> {
         self.known.push(name);
         match self.left.remove(name) {
             None | Some(Value::Null) => None,
@@ -43,12 +43,12 @@ impl Fields {
     }
 
     /// A field with a default.
-    pub(super) fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T, right: &str) -> T {
+    pub(crate) fn or<T: DeserializeOwned>(&mut self, name: &'static str, default: T, right: &str) -> T {
         self.optional(name, right).unwrap_or(default)
     }
 
     /// A number within a range, which may be absent.
-    pub(super) fn optional_within<T>(&mut self, name: &'static str, range: &RangeInclusive<T>) -> Option<T>
+    pub(crate) fn optional_within<T>(&mut self, name: &'static str, range: &RangeInclusive<T>) -> Option<T>
     where
         T: DeserializeOwned + PartialOrd + std::fmt::Display + Kind,
     {
@@ -61,7 +61,7 @@ impl Fields {
     }
 
     /// A number within a range, with a default.
-    pub(super) fn within<T>(&mut self, name: &'static str, default: T, range: &RangeInclusive<T>) -> T
+    pub(crate) fn within<T>(&mut self, name: &'static str, default: T, range: &RangeInclusive<T>) -> T
     where
         T: DeserializeOwned + PartialOrd + std::fmt::Display + Kind,
     {
@@ -72,7 +72,7 @@ impl Fields {
     ///
     /// # Errors
     /// `InvalidInput` with one detail for each fault.
-    pub(super) fn finish(mut self) -> Result<(), SkillError> {
+    pub(crate) fn finish(mut self) -> Result<(), SkillError> {
         let unknown: Vec<String> = self.left.keys().cloned().collect();
         for name in unknown {
             let reason = format!("is not a parameter of this skill, which takes {}", self.known.join(", "));
@@ -98,13 +98,17 @@ fn plain(value: Value) -> Value {
 }
 
 /// What a number is called when it is wrong.
-pub(super) trait Kind {
+pub(crate) trait Kind {
     /// With its article.
     const KIND: &'static str;
 }
 
 impl Kind for f64 {
     const KIND: &'static str = "a number";
+}
+
+impl Kind for u32 {
+    const KIND: &'static str = "an integer";
 }
 
 impl Kind for usize {
