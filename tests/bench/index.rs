@@ -149,7 +149,6 @@ async fn pack_some(store: &Store, connection: &mut redis::Connection, skewed: bo
         ids.push(id);
     }
     let how = Packing { after: Duration::ZERO, archive: false };
-    // Their ends are made up and lie in the future of none: a retention of years keeps them.
     while store.pack_jobs(0, "bench", how).await.expect("Redis answers") > 0 {}
     ids.into_iter()
         .filter_map(|id| {

@@ -1,6 +1,9 @@
 //! Finished jobs as they come: the fields and the history of jobs of twelve kinds, with values that differ from job to job.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use relevo::domain::packing::PastEvent;
 use serde_json::{Value, json};
@@ -60,7 +63,9 @@ pub(crate) fn finished(
     state: &str,
     numbers: &mut Numbers,
 ) -> (HashMap<String, String>, Vec<PastEvent>) {
-    let created_at = 1_790_000_000_000 + numbers.below(500_000_000);
+    // Within the last day: older ones would be gone before they are packed.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs() * 1000);
+    let created_at = now - 100_000 - numbers.below(80_000_000);
     let started_at = created_at + 3 + numbers.below(2_000);
     let ended_at = started_at + 20 + numbers.below(90_000);
     let (input, result, stages) = work(kind, numbers);
