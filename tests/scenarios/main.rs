@@ -29,6 +29,8 @@ mod outages;
 mod overview;
 mod polls;
 mod refusals;
+mod samples;
+mod sampling;
 mod schedules;
 mod sdk;
 mod sockets;

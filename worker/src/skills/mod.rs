@@ -9,6 +9,7 @@ mod exec;
 pub(crate) mod fields;
 mod import;
 mod registry;
+pub mod sampling;
 mod sleep;
 mod stages;
 pub mod tabular;
