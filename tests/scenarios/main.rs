@@ -27,6 +27,7 @@ mod operations;
 mod outages;
 mod overview;
 mod polls;
+mod profiling;
 mod refusals;
 mod schedules;
 mod sdk;

@@ -8,7 +8,7 @@ use std::{
 
 use relevo_shared::{SkillName, worker::InstalledModel};
 
-use super::{Skill, echo::Echo, exec, import::Import, sleep::Sleep};
+use super::{Skill, echo::Echo, exec, import::Import, profiling::Profiling, sleep::Sleep};
 use crate::settings::SkillSettings;
 #[cfg(feature = "torch")]
 use crate::{
@@ -50,6 +50,7 @@ pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     registry.add(Echo);
     registry.add(Sleep);
     registry.add(Import);
+    registry.add(Profiling);
     add_torch(&mut registry, settings)?;
     for program in exec::skills(&settings.programs) {
         let name = program.name().parse().expect("the settings have judged it");
