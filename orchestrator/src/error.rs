@@ -127,7 +127,7 @@ impl Error {
             Self::UnsupportedType(_) => "unsupported_media_type",
             Self::S3Off => "s3_disabled",
             Self::Blob(BlobError::NotFound(_)) => "file_not_found",
-            Self::Blob(BlobError::Away(_)) => "storage_unavailable",
+            Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Archive(_)) => "storage_unavailable",
             Self::Store(StoreError::Away(_)) => "store_unavailable",
             Self::Blob(BlobError::Refused(_))
             | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })

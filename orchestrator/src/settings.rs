@@ -29,6 +29,10 @@ pub struct Settings {
     pub blueprints: PathBuf,
     /// Days that a finished job is kept.
     pub retention_days: u32,
+    /// Seconds after its end that a job is packed: it takes a fraction of the memory then, and looks the same.
+    pub pack_after_seconds: f64,
+    /// Whether history and logs of packed jobs move to S3, many jobs in one object.
+    pub archive: bool,
     /// Seconds within which a worker must show that it got a task that was handed to it; then the task goes to another.
     pub confirm_seconds: u32,
     /// Seconds that workers have to stop when a job is cancelled.
@@ -88,6 +92,8 @@ impl Default for Settings {
             partitions: 1,
             blueprints: PathBuf::from("blueprints"),
             retention_days: 7,
+            pack_after_seconds: 60.0,
+            archive: false,
             confirm_seconds: 8,
             cancel_grace_seconds: 10,
             allow_flush: false,
@@ -143,6 +149,8 @@ const IN_ENVIRONMENT: &[&str] = &[
     "partitions",
     "blueprints",
     "retention_days",
+    "pack_after_seconds",
+    "archive",
     "confirm_seconds",
     "cancel_grace_seconds",
     "allow_flush",
@@ -192,6 +200,12 @@ impl Settings {
         }
         if self.retention_days == 0 {
             return wrong("retention_days is 0, but must be at least 1".to_owned());
+        }
+        if !(0.0..=86_400.0).contains(&self.pack_after_seconds) {
+            return wrong(format!("pack_after_seconds is {}, but must be 0 to 86400", self.pack_after_seconds));
+        }
+        if self.archive && self.s3.is_none() {
+            return wrong("archive is true, but there is no S3: set s3.bucket and its companions".to_owned());
         }
         if !(1..=60).contains(&self.confirm_seconds) {
             return wrong(format!("confirm_seconds is {}, but must be 1 to 60", self.confirm_seconds));

@@ -1,10 +1,14 @@
 //! What every story here begins with: a Redis of its own, a store on it, and jobs with one task.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use relevo::domain::task::Outcome;
 use relevo::store::{
-    Advance, Claim, ClaimedTask, Durations, End, Happened, NewJob, StepWrite, Store, Submission, TaskWrite, Wants,
+    Advance, Archive, Claim, ClaimedTask, Durations, End, Happened, NewJob, StepWrite, Store, Submission, TaskWrite,
+    Wants,
 };
 use relevo_shared::{BranchId, JobId, WorkerId, job::JobState};
 use rig::{Redis, SOON};
@@ -34,6 +38,25 @@ impl Bench {
     pub(crate) fn hasty() -> Self {
         let moment = Duration::from_millis(50);
         Self::with(Durations { confirm: moment, recheck: moment, ..Durations::default() }, 1)
+    }
+
+    /// A store that keeps what has ended for so long.
+    pub(crate) fn keeping(retention: Duration) -> Self {
+        Self::with(Durations { retention, ..Durations::default() }, 1)
+    }
+
+    /// The same store with an archive.
+    pub(crate) fn archiving(mut self, archive: Arc<dyn Archive>) -> Self {
+        self.store = self.store.with_archive(archive);
+        self
+    }
+
+    /// Asks again and again until it is so.
+    pub(crate) async fn wait_for(&self, what: &str, so: impl AsyncFn() -> bool) {
+        let deadline = Instant::now() + SOON;
+        while !so().await {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+        }
     }
 
     fn with(durations: Durations, partitions: u16) -> Self {

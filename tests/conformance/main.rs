@@ -4,6 +4,8 @@ mod fans;
 mod fixture;
 mod jobs;
 mod lists;
+mod packing;
+mod removal;
 mod reports;
 mod schedules;
 mod tasks;

@@ -1,5 +1,7 @@
 //! Files in S3: streamed in, presigned out. The only place that imports the S3 client.
 
+mod archive;
+mod job_files;
 mod upload;
 
 use std::time::Duration;
@@ -10,6 +12,7 @@ use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
     presigning::PresigningConfig,
 };
+pub use job_files::files_key;
 use relevo_shared::secret::Secret;
 use serde::{Deserialize, Serialize};
 

@@ -19,7 +19,7 @@ use crate::{
     live::{Reports, Watchers},
     metrics::Metrics,
     settings::Settings,
-    store::{Durations, Store, StoreError},
+    store::{Durations, Packing, Store, StoreError},
     time::now_ms,
     traces::Traces,
     webhooks::Webhooks,
@@ -42,6 +42,7 @@ pub(super) async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
 /// All parts of an orchestrator, put together and not yet running.
 pub(super) struct Service {
     app: App,
+    packing: Packing,
     stopping: CancellationToken,
 }
 
@@ -59,8 +60,15 @@ impl Service {
         let retention = Duration::from_secs(u64::from(settings.retention_days) * 24 * 3600);
         let confirm = Duration::from_secs(settings.confirm_seconds.into());
         let durations = Durations { retention, confirm, ..Durations::default() };
-        let store = Store::new(&settings.redis_url, settings.partitions, durations)
+        let mut store = Store::new(&settings.redis_url, settings.partitions, durations)
             .map_err(|error| format!("the setting redis_url cannot be used: {error}"))?;
+        let blobs = settings.s3.as_ref().map(Blobs::new);
+        if let Some(blobs) = &blobs {
+            // Also with the archive off: there may be jobs in it from before.
+            store = store.with_archive(Arc::new(blobs.clone()));
+        }
+        let packing =
+            Packing { after: Duration::from_secs_f64(settings.pack_after_seconds), archive: settings.archive };
         match store.settle().await {
             Err(error @ StoreError::Away(_)) => warn!(%error, "redis is not there yet"),
             other => other?,
@@ -81,7 +89,7 @@ impl Service {
             Arc::clone(&traces),
             grace,
         );
-        let engine = Arc::new(engine);
+        let engine = Arc::new(engine.with_files(blobs.clone()));
         let (moves, knows, counts) = (Arc::clone(&engine), Arc::clone(&directory), Arc::clone(&metrics));
         let webhooks = Webhooks::new(store.clone(), moves, knows, counts, settings)?;
         let app = App {
@@ -101,7 +109,7 @@ impl Service {
                 Duration::from_secs(settings.subscriber_patience_seconds.into()),
             ),
             store,
-            blobs: settings.s3.as_ref().map(Blobs::new),
+            blobs,
             directory,
             gate: Arc::new(Gate::new(settings)),
             metrics,
@@ -110,12 +118,12 @@ impl Service {
             limits: Limits { json: settings.max_body_bytes, upload: settings.max_upload_bytes },
             started_at: now_ms(),
         };
-        Ok(Self { app, stopping })
+        Ok(Self { app, packing, stopping })
     }
 
     /// Serves on this listener until SIGTERM or SIGINT.
     pub(super) async fn run(self, listener: TcpListener) -> Result<(), Failure> {
-        let Self { app, stopping } = self;
+        let Self { app, packing, stopping } = self;
         let traces = Arc::clone(&app.traces);
         let mut background = JoinSet::new();
         background.spawn(Arc::clone(&app.dispatch).run());
@@ -125,6 +133,7 @@ impl Service {
         background.spawn(Arc::clone(&app.directory).run());
         background.spawn(duties::look_after_jobs(app.store.clone(), Arc::clone(&app.engine), Arc::clone(&app.ratings)));
         background.spawn(duties::look_after_schedules(Arc::clone(&app.engine)));
+        background.spawn(duties::keep_house(app.store.clone(), packing));
         background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
         background.spawn(duties::measure(app.store.clone(), Arc::clone(&app.catalogue), Arc::clone(&app.metrics)));
         let mut delivering = tokio::spawn(Arc::clone(&app.webhooks).run(stopping.clone()));

@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod gathered;
 pub mod index;
 pub mod job;
+pub mod packing;
 pub mod placement;
 pub mod progress;
 pub mod quota;

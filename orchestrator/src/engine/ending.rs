@@ -12,6 +12,9 @@ use crate::{
     store::{Cancellation, Ended, FanId, Retry, Told},
 };
 
+/// Between unpacking a job and retrying it, another replica may have packed it again; so often is more than bad luck.
+const UNPACKINGS: usize = 5;
+
 /// How a cancellation was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancelled {
@@ -94,12 +97,21 @@ impl Engine {
     /// [`Error::JobNotFound`], [`Error::NotNow`] when it has not failed, [`Error::Conflict`] when another job has taken its
     /// unique key, or when Redis is away.
     pub async fn retry_job(self: &Arc<Self>, id: JobId, actor: &str) -> Result<()> {
-        match self.store.retry_job(id, actor).await? {
+        let mut retry = self.store.retry_job(id, actor).await?;
+        for _ in 0..UNPACKINGS {
+            if retry != Retry::Packed {
+                break;
+            }
+            self.store.unpack_job(id).await?;
+            retry = self.store.retry_job(id, actor).await?;
+        }
+        match retry {
             Retry::Retried => {
                 info!(job = %id, actor, "job retried");
                 self.follow_in_background(vec![Follow::Look(BranchId::from(id))]);
                 Ok(())
             }
+            Retry::Packed => Err(Error::Conflict("job_busy", "the job is being packed; try again".to_owned())),
             Retry::Missing => Err(Error::JobNotFound(id.to_string())),
             Retry::NotUnique(other) => {
                 Err(Error::Conflict("not_unique", format!("job {other} has the same unique_key and is unfinished")))

@@ -7,6 +7,7 @@ mod create;
 mod ending;
 mod facts;
 mod follow;
+mod removal;
 mod schedules;
 mod step;
 
@@ -22,8 +23,10 @@ use tracing::warn;
 
 pub use create::{Created, Creation};
 pub use ending::Cancelled;
+pub use removal::Cleaned;
 
 use crate::{
+    blobs::Blobs,
     catalogue::Catalogue,
     clients::Directory,
     domain::{
@@ -45,6 +48,8 @@ pub struct Engine {
     directory: Arc<Directory>,
     metrics: Arc<Metrics>,
     traces: Arc<Traces>,
+    /// Where the files of jobs are, where this deployment keeps any.
+    blobs: Option<Blobs>,
     /// How long workers have to stop when a job is cancelled.
     grace: Duration,
     /// Queues whose requirements Redis has been told of.
@@ -86,7 +91,14 @@ impl Engine {
         grace: Duration,
     ) -> Self {
         let (noted, at_hand) = (Mutex::default(), FactsAtHand::default());
-        Self { store, catalogue, directory, metrics, traces, grace, noted, at_hand }
+        Self { store, catalogue, directory, metrics, traces, blobs: None, grace, noted, at_hand }
+    }
+
+    /// The same engine, which finds the files of jobs here.
+    #[must_use]
+    pub fn with_files(mut self, blobs: Option<Blobs>) -> Self {
+        self.blobs = blobs;
+        self
     }
 
     /// Takes a worker's result and moves its branch on.

@@ -26,16 +26,11 @@ use super::{
     openapi,
 };
 use crate::{
-    blobs::LONGEST_LINK,
+    blobs::{LONGEST_LINK, files_key},
     error::{Error, Result},
 };
 
 const DEFAULT_LINK: Duration = Duration::from_secs(3600);
-
-/// Where the files of a job are kept.
-pub(super) fn files_key(job: JobId) -> String {
-    format!("jobs/{job}/")
-}
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -38,7 +38,9 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::S3Off => StatusCode::NOT_IMPLEMENTED,
-            Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Away(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Away(_) | StoreError::Archive(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Blob(BlobError::Refused(_))
             | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })
             | Self::Broken(..)
@@ -61,7 +63,9 @@ impl Error {
     fn public_text(&self) -> String {
         match self {
             Self::Store(StoreError::Away(_)) => "the job store is away for a moment; try again".to_owned(),
-            Self::Blob(BlobError::Away(_)) => "the file storage is away for a moment; try again".to_owned(),
+            Self::Blob(BlobError::Away(_)) | Self::Store(StoreError::Archive(_)) => {
+                "the file storage is away for a moment; try again".to_owned()
+            }
             _ if self.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 "something went wrong on our side; the log has the details".to_owned()
             }

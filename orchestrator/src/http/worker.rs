@@ -31,8 +31,9 @@ use tracing::error;
 use utoipa::IntoParams;
 
 use self::access::{MaybeSigned, Signed, WorkerAuth};
-use super::{App, body, files::files_key, openapi};
+use super::{App, body, openapi};
 use crate::{
+    blobs::files_key,
     dispatch::Poll,
     domain::{dataset::TABLES, ranking::Candidate, task::speaks_well},
     engine::Accepted,

@@ -153,13 +153,27 @@ impl Store {
             (_, _, Some("failed")) => Happened::FanFailed(fan_error.unwrap_or_default()),
             (_, _, Some(_)) if room.is_some() => Happened::FanHasRoom,
             (_, Some(_), _) => match state.and_then(|state| relevo_shared::job::JobState::from_word(&state)) {
-                Some(state) if state.is_terminal() => Happened::Child { state, result, error },
+                Some(state) if state.is_terminal() => {
+                    let (result, error) = match (result, error, standing.child) {
+                        // Nobody has looked for so long that it is packed.
+                        (None, None, Some(child)) => self.read_end(child).await?,
+                        (result, error, _) => (result, error),
+                    };
+                    Happened::Child { state, result, error }
+                }
                 Some(_) => Happened::Nothing,
                 None => Happened::ChildMissing,
             },
             _ => Happened::Nothing,
         };
         Ok(Some(LoadedBranch { standing, happened }))
+    }
+
+    /// The result and the error of a job that has ended.
+    async fn read_end(&self, job: JobId) -> Result<(Option<String>, Option<String>)> {
+        let mut fields = self.read_job(job).await?.map(|record| record.fields).unwrap_or_default();
+        let mut text = |name: &str| fields.remove(name).filter(|text| !text.is_empty());
+        Ok((text("result"), text("error")))
     }
 
     /// Stores the starts of a fan-out's branches, before it begins. Those of a fan-out that never does go by themselves.

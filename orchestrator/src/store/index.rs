@@ -5,7 +5,12 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use relevo_shared::{JobId, job::JobState};
 
-use super::{JobRecord, Result, Store, keys::Keys, script::FIND_INSTANT};
+use super::{
+    JobRecord, Result, Store,
+    keys::Keys,
+    packing::whole_fields,
+    script::{FIND_INSTANT, corrupt},
+};
 use crate::domain::index::{
     Attribute, Bound, ChunkMatches, Cut, Entry, ListCursor, Plan, SLOTS, SlotSet, bound, cut, page, plan,
 };
@@ -76,10 +81,10 @@ pub struct JobPage {
 
 /// A chunk as the directory of its partition has it.
 #[derive(Debug, Clone, Copy)]
-struct Chunk {
-    number: u64,
-    oldest: i64,
-    newest: i64,
+pub(super) struct Chunk {
+    pub(super) number: u64,
+    pub(super) oldest: i64,
+    pub(super) newest: i64,
 }
 
 impl Store {
@@ -100,8 +105,8 @@ impl Store {
                 left = count(&found);
             }
         }
-        let plan = plan(&found, offset, limit);
-        let page = page(self.read_entries(&found, &plan).await?, offset, &plan, limit);
+        let (partitions, plan): (Vec<u16>, _) = (self.partitions().collect(), plan(&found, offset, limit));
+        let page = page(self.read_entries(&partitions, &found, &plan).await?, offset, &plan, limit);
         let more = offset.saturating_add(page.len() as u64) < left;
         let next = page.last().filter(|_| more).map(|last| ListCursor {
             at: last.at,
@@ -144,7 +149,7 @@ impl Store {
     }
 
     /// The chunks of a partition, oldest first.
-    async fn chunks(&self, partition: u16) -> Result<Vec<Chunk>> {
+    pub(super) async fn chunks(&self, partition: u16) -> Result<Vec<Chunk>> {
         let mut command = redis::cmd("ZRANGE");
         command.arg(Keys::chunks(partition)).arg(0).arg(-1).arg("WITHSCORES");
         let mut known: Vec<(u64, i64)> = command.query_async(&mut self.connections.get().await?).await?;
@@ -158,7 +163,7 @@ impl Store {
             .collect())
     }
 
-    async fn search_chunks(
+    pub(super) async fn search_chunks(
         &self,
         partition: u16,
         chunks: &[Chunk],
@@ -176,10 +181,10 @@ impl Store {
         let mut columns = columns.into_iter();
         let mut found = Vec::with_capacity(chunks.len());
         for Chunk { number, oldest, newest } in chunks {
-            let column: Option<Vec<u8>> = read(columns.next())?;
+            let column: Option<Vec<u8>> = part(columns.next())?;
             let mut slots = SlotSet::of_states(&column.unwrap_or_default(), states);
             if !names.is_empty() {
-                let values: Vec<Option<Vec<u8>>> = read(columns.next())?;
+                let values: Vec<Option<Vec<u8>>> = part(columns.next())?;
                 for value in values {
                     slots.keep(&SlotSet::of_value(&value.unwrap_or_default()));
                 }
@@ -190,7 +195,7 @@ impl Store {
     }
 
     /// How many jobs of a chunk were created before an instant.
-    async fn find_instant(&self, partition: u16, chunk: u64, instant: i64) -> Result<usize> {
+    pub(super) async fn find_instant(&self, partition: u16, chunk: u64, instant: i64) -> Result<usize> {
         let mut call = FIND_INSTANT.key(Keys::column(partition, chunk, "ids"));
         Ok(call.arg(instant).invoke_async(&mut self.connections.get().await?).await?)
     }
@@ -212,9 +217,13 @@ impl Store {
         Ok(())
     }
 
-    /// The ids and instants of the slots that a plan wants.
-    async fn read_entries(&self, found: &[Vec<ChunkMatches>], plan: &Plan) -> Result<Vec<Entry>> {
-        let partitions: Vec<u16> = self.partitions().collect();
+    /// The ids and instants of the slots that a plan wants of what was found in these partitions.
+    pub(super) async fn read_entries(
+        &self,
+        partitions: &[u16],
+        found: &[Vec<ChunkMatches>],
+        plan: &Plan,
+    ) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for (at, place, slots) in &plan.wanted {
             let (partition, chunk) = (partitions[*at], found[*at][*place].chunk);
@@ -250,16 +259,24 @@ impl Store {
             }
             let mut pipe = redis::pipe();
             for id in &ids {
-                pipe.cmd("HGETALL").arg(self.keys.job(*id));
+                pipe.cmd("HGETALL").arg(self.keys.job(*id)).cmd("GET").arg(self.keys.packed(*id));
             }
-            let read: Vec<HashMap<String, String>> = pipe.query_async(&mut self.connections.get().await?).await?;
-            records.extend(ids.into_iter().zip(read).filter(|(_, fields)| !fields.is_empty()));
+            let read: Vec<redis::Value> = pipe.query_async(&mut self.connections.get().await?).await?;
+            let mut read = read.into_iter();
+            for id in ids {
+                let (open, packed): (HashMap<String, String>, Option<Vec<u8>>) =
+                    (part(read.next())?, part(read.next())?);
+                let mut fields = whole_fields(open, packed.as_deref())?;
+                if !fields.is_empty() && !fields.contains_key("hash") {
+                    // It was unpacked between the two answers.
+                    fields = self.read_job(id).await?.map(|record| record.fields).unwrap_or_default();
+                }
+                if !fields.is_empty() {
+                    records.insert(id, JobRecord { fields, visits: Vec::new(), approvals: HashMap::new() });
+                }
+            }
         }
-        let record = |entry: &Entry| {
-            let fields = records.remove(&entry.id)?;
-            Some((entry.id, JobRecord { fields, visits: Vec::new(), approvals: HashMap::new() }))
-        };
-        Ok(page.iter().filter_map(record).collect())
+        Ok(page.iter().filter_map(|entry| Some((entry.id, records.remove(&entry.id)?))).collect())
     }
 }
 
@@ -267,10 +284,9 @@ fn count(found: &[Vec<ChunkMatches>]) -> u64 {
     found.iter().flatten().map(|matches| matches.slots.len() as u64).sum()
 }
 
-fn read<T: redis::FromRedisValue>(value: Option<redis::Value>) -> Result<T> {
-    let corrupt = |what: String| super::script::corrupt(format!("a column of the index: {what}"));
-    let value = value.ok_or_else(|| corrupt("it is missing".to_owned()))?;
-    redis::from_redis_value(value).map_err(|error| corrupt(error.to_string()))
+/// One of the answers to a pipeline.
+pub(super) fn part<T: redis::FromRedisValue>(value: Option<redis::Value>) -> Result<T> {
+    redis::from_redis_value(value.unwrap_or(redis::Value::Nil)).map_err(|error| corrupt(error.to_string()))
 }
 
 /// The runs of slots that are read at once, each with its first and last slot. The slots come highest first.

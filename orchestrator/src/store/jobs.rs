@@ -14,6 +14,21 @@ use super::{
 };
 use crate::domain::index::Attribute;
 
+/// What is common to all branches of a job, as in `JOB_FIELDS` of the prelude.
+const JOB_FIELDS: [&str; 11] = [
+    "state",
+    "hash",
+    "input",
+    "source",
+    "created_at",
+    "client",
+    "priority",
+    "cancelling_at",
+    "slots",
+    "trace",
+    "depth",
+];
+
 /// What never changes about a job.
 #[derive(Debug, Clone, Default)]
 pub struct NewJob {
@@ -141,6 +156,8 @@ pub enum Retry {
     NotFailed(JobState),
     /// Another job with the same unique key is unfinished.
     NotUnique(JobId),
+    /// It is packed: it is to be unpacked first.
+    Packed,
 }
 
 fn told(reply: &mut Reply) -> Result<Option<Told>> {
@@ -295,6 +312,7 @@ impl Store {
             "not_ended" => Ok(Retry::NotEnded(reply.next_as()?)),
             "not_failed" => Ok(Retry::NotFailed(reply.next_as()?)),
             "not_unique" => Ok(Retry::NotUnique(reply.next_as()?)),
+            "packed" => Ok(Retry::Packed),
             _ => Err(reply.unexpected()),
         }
     }
@@ -329,15 +347,20 @@ impl Store {
     /// When Redis is away, or the record cannot be read.
     pub async fn job_facts(&self, id: JobId) -> Result<Option<JobFacts>> {
         let mut command = redis::cmd("HMGET");
-        command.arg(self.keys.job(id));
-        // As in JOB_FIELDS of the prelude.
-        command.arg(&["state", "hash", "input", "source", "created_at", "client", "priority", "cancelling_at"]);
-        command.arg(&["slots", "trace", "depth"]);
-        let fields: Vec<Option<String>> = command.query_async(&mut self.connections.get().await?).await?;
-        if fields.first().is_some_and(Option::is_none) {
-            return Ok(None);
+        command.arg(self.keys.job(id)).arg(&JOB_FIELDS);
+        let fields: [Option<String>; JOB_FIELDS.len()] =
+            command.query_async(&mut self.connections.get().await?).await?;
+        match &fields[..2] {
+            [None, _] => Ok(None),
+            // It is packed.
+            [_, None] => {
+                let record = self.read_job(id).await?;
+                record
+                    .map(|mut record| JobFacts::read(JOB_FIELDS.map(|name| record.fields.remove(name)).into()))
+                    .transpose()
+            }
+            _ => JobFacts::read(fields.into()).map(Some),
         }
-        JobFacts::read(fields).map(Some)
     }
 
     /// The user under which a job was recorded: its `user_id` and `user_soeid`.

@@ -37,9 +37,47 @@ impl Keys {
         format!("{}events:{job}", self.prefix_of(job))
     }
 
+    /// What a packed job has beside the fields that scripts ask for, compressed.
+    pub(super) fn packed(self, job: JobId) -> String {
+        format!("{}packed:{job}", self.prefix_of(job))
+    }
+
+    /// The log lines of a packed job, compressed.
+    pub(super) fn packed_logs(self, job: JobId) -> String {
+        format!("{}packed_logs:{job}", self.prefix_of(job))
+    }
+
     /// What those see who watch a job while it runs.
     pub(super) fn live(self, job: JobId) -> String {
         format!("{}live:{job}", self.prefix_of(job))
+    }
+
+    /// All other keys that a job may have, those of its fan-outs left out.
+    pub(super) fn beside(self, job: JobId) -> [String; 7] {
+        [
+            self.packed(job),
+            self.packed_logs(job),
+            self.events(job),
+            self.logs(job),
+            self.live(job),
+            self.webhooks(job),
+            self.approvals(job),
+        ]
+    }
+
+    /// Jobs that have ended and are not packed yet, in the order of their ends.
+    pub(super) fn loose(partition: u16) -> String {
+        format!("{}loose", Self::prefix(partition))
+    }
+
+    /// Whose turn it is to do a duty of a partition.
+    pub(super) fn turn(partition: u16, duty: &str) -> String {
+        format!("{}turn:{duty}", Self::prefix(partition))
+    }
+
+    /// Objects of the archive, by the instant after which nobody needs them.
+    pub(super) fn archives(partition: u16) -> String {
+        format!("{}archives", Self::prefix(partition))
     }
 
     /// The lines that the tasks of a job wrote.

@@ -70,6 +70,9 @@ pub struct LivePage {
     pub over: bool,
 }
 
+/// What the head is made of. A packed job has its hash out of sight.
+const HEAD_FIELDS: [&str; 6] = ["state", "hash", "progress", "message", "stages", "seq"];
+
 type Entries = Vec<(String, HashMap<String, String>)>;
 
 impl Store {
@@ -79,9 +82,14 @@ impl Store {
     /// When Redis is away.
     pub async fn live_head(&self, id: JobId) -> Result<Option<LiveHead>> {
         let mut command = redis::cmd("HMGET");
-        command.arg(self.keys.job(id)).arg(&["state", "progress", "message", "stages", "seq"]);
-        let fields: [Option<String>; 5] = command.query_async(&mut self.connections.get().await?).await?;
-        let [Some(state), progress, message, stages, seq] = fields else { return Ok(None) };
+        command.arg(self.keys.job(id)).arg(&HEAD_FIELDS);
+        let mut fields: [Option<String>; 6] = command.query_async(&mut self.connections.get().await?).await?;
+        if let [Some(_), None, ..] = fields {
+            // It is packed.
+            let mut whole = self.read_job(id).await?.map(|record| record.fields).unwrap_or_default();
+            fields = HEAD_FIELDS.map(|name| whole.remove(name));
+        }
+        let [Some(state), _, progress, message, stages, seq] = fields else { return Ok(None) };
         Ok(Some(LiveHead {
             state: JobState::from_word(&state).ok_or_else(|| corrupt(format!("state {state}")))?,
             progress: progress.and_then(|fraction| fraction.parse().ok()).unwrap_or_default(),

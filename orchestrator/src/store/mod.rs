@@ -3,6 +3,7 @@
 //! Every transition is one script in `lua/`; its header says what it touches and what it answers.
 
 mod answers;
+mod archive;
 mod branches;
 mod calls;
 mod channel;
@@ -17,8 +18,10 @@ mod keys;
 mod limits;
 mod live;
 mod overview;
+mod packing;
 mod pauses;
 mod records;
+mod removal;
 mod reports;
 mod schedules;
 mod script;
@@ -26,6 +29,7 @@ mod secret;
 mod standing;
 mod step;
 mod tasks;
+mod turns;
 mod wakes;
 mod webhooks;
 mod workers;
@@ -35,6 +39,7 @@ use std::{sync::Arc, time::Duration};
 use prometheus::core::Collector;
 
 pub use answers::{AnswerPlace, Reservation, Turn};
+pub use archive::{Archive, Archiving};
 pub use branches::{BranchAdvance, FanId, FanRecord, Swept};
 pub use commands::Order;
 pub use datasets::{CommitAs, DatasetRecord, FoundTable, ListedDataset};
@@ -43,8 +48,10 @@ pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use limits::Allowance;
 pub use live::{LiveChannel, LiveEvent, LiveHead, LivePage, LiveWhat};
 pub use overview::RedisFacts;
+pub use packing::Packing;
 pub use pauses::{Pausable, Pauses};
 pub use records::{EventRecord, JobRecord};
+pub use removal::Deletion;
 pub use schedules::{DueSchedules, FiringClaim, MOST_SCHEDULES, NextInstant, OpenFiring, SchedulePut, ScheduleRecord};
 pub use standing::{Happened, JobFacts, LoadedBranch, Standing};
 pub use step::{End, FanWrite, StepWrite, TaskWrite, Wants};
@@ -65,6 +72,9 @@ pub enum StoreError {
     /// It answered with something that these scripts never write.
     #[error("redis holds something unexpected: {0}")]
     Corrupt(String),
+    /// What has left Redis for the archive cannot be read, or the archive takes nothing.
+    #[error("the archive is away: {0}")]
+    Archive(String),
     /// Its release lacks commands that the scripts need.
     #[error("this is redis {0}, but 6.2 or later is needed")]
     TooOld(String),
@@ -142,6 +152,7 @@ pub struct Store {
     connections: Arc<Connections>,
     keys: Keys,
     durations: Durations,
+    archive: Option<Arc<dyn Archive>>,
     secret: Arc<secret::Known>,
 }
 
@@ -152,7 +163,7 @@ impl Store {
     /// When the URL is not one of Redis.
     pub fn new(url: &str, partitions: u16, durations: Durations) -> Result<Self> {
         let connections = Arc::new(Connections::new(url)?);
-        Ok(Self { connections, keys: Keys::new(partitions), durations, secret: Arc::default() })
+        Ok(Self { connections, keys: Keys::new(partitions), durations, archive: None, secret: Arc::default() })
     }
 
     /// Whether Redis answers.

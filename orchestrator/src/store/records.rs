@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use relevo_shared::{BranchId, JobId, job::LogLine};
+use relevo_shared::{BranchId, JobId};
 
-use super::{Result, Store, script::corrupt};
+use super::{Result, Store};
 
 /// An entry of a stream: its id, then its fields.
-type StreamEntry = (String, HashMap<String, String>);
+pub(super) type StreamEntry = (String, HashMap<String, String>);
 
 /// A job as it is kept.
 #[derive(Debug, Clone)]
@@ -40,68 +40,24 @@ impl JobRecord {
 }
 
 impl EventRecord {
-    fn read((id, fields): StreamEntry) -> Self {
+    pub(super) fn read((id, fields): StreamEntry) -> Self {
         let at = id.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or_default();
         Self { id, at, fields }
     }
 }
 
+/// The states that were entered in these events, each with its instant.
+pub(super) fn visits(events: impl IntoIterator<Item = EventRecord>) -> Vec<(String, i64)> {
+    let mut visits = Vec::new();
+    for event in events {
+        let entered: Vec<String> =
+            event.fields.get("entered").and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
+        visits.extend(entered.into_iter().map(|name| (name, event.at)));
+    }
+    visits
+}
+
 impl Store {
-    /// A job with the states that it entered; `None` when there is none.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn read_job(&self, id: JobId) -> Result<Option<JobRecord>> {
-        let (fields, events, approvals): (HashMap<String, String>, Vec<StreamEntry>, HashMap<String, String>) =
-            redis::pipe()
-                .cmd("HGETALL")
-                .arg(self.keys.job(id))
-                .cmd("XRANGE")
-                .arg(self.keys.events(id))
-                .arg("-")
-                .arg("+")
-                .cmd("HGETALL")
-                .arg(self.keys.approvals(id))
-                .query_async(&mut self.connections.get().await?)
-                .await?;
-        if fields.is_empty() {
-            return Ok(None);
-        }
-        let mut visits = Vec::new();
-        for event in events.into_iter().map(EventRecord::read) {
-            let entered: Vec<String> =
-                event.fields.get("entered").and_then(|names| serde_json::from_str(names).ok()).unwrap_or_default();
-            visits.extend(entered.into_iter().map(|name| (name, event.at)));
-        }
-        Ok(Some(JobRecord { fields, visits, approvals }))
-    }
-
-    /// All events of a job that are kept, oldest first.
-    ///
-    /// # Errors
-    /// When Redis is away.
-    pub async fn read_events(&self, id: JobId) -> Result<Vec<EventRecord>> {
-        let mut command = redis::cmd("XRANGE");
-        command.arg(self.keys.events(id)).arg("-").arg("+");
-        let events: Vec<StreamEntry> = command.query_async(&mut self.connections.get().await?).await?;
-        Ok(events.into_iter().map(EventRecord::read).collect())
-    }
-
-    /// The lines that a job's tasks have written, oldest first, as many as are kept.
-    ///
-    /// # Errors
-    /// When Redis is away, or a line cannot be read.
-    pub async fn read_logs(&self, id: JobId) -> Result<Vec<LogLine>> {
-        let mut command = redis::cmd("XRANGE");
-        command.arg(self.keys.logs(id)).arg("-").arg("+");
-        let lines: Vec<StreamEntry> = command.query_async(&mut self.connections.get().await?).await?;
-        let read = |(_, mut fields): StreamEntry| {
-            let line = fields.remove("line").unwrap_or_default();
-            serde_json::from_str(&line).map_err(|error| corrupt(format!("a log line: {error}")))
-        };
-        lines.into_iter().map(read).collect()
-    }
-
     /// A branch as it is kept, field by field; empty when there is none.
     ///
     /// # Errors

@@ -69,7 +69,7 @@ end
 -- The index numbers the jobs of a partition; a chunk has the columns of so many numbers. In the column of states each job has four
 -- bits; 0 is no job. As STATES and SLOTS of domain/index.
 local CHUNK = 4096
-local STATE_CODES = {pending = 1, running = 2, waiting = 3, completed = 4, failed = 5, cancelled = 6, quarantined = 7}
+local STATE_CODES = {none = 0, pending = 1, running = 2, waiting = 3, completed = 4, failed = 5, cancelled = 6, quarantined = 7}
 
 -- The start of the keys of a job's chunk, and its place there. Jobs that are older than the index have no number.
 local function place_in_index(prefix, slot)
@@ -266,6 +266,7 @@ local function finish_job(prefix, id, record_key, state, revision, retention_ms,
   if job.parent and job.parent ~= "" then redis.call("ZADD", prefix .. "due", now, job.parent) end
   -- The other two can be retried.
   if state == "completed" or state == "cancelled" then redis.call("HDEL", record_key, unpack(MOVING_FIELDS)) end
+  redis.call("RPUSH", prefix .. "loose", id)
   redis.call("PEXPIRE", record_key, retention_ms)
   redis.call("PEXPIRE", prefix .. "events:" .. id, retention_ms)
   if job.seq then redis.call("PEXPIRE", prefix .. "live:" .. id, retention_ms) end

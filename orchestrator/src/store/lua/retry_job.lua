@@ -1,11 +1,12 @@
 -- retry_job: quarantined | failed -> running, from the state that failed     story: a_quarantined_job_goes_on_from_the_state_that_failed
 -- KEYS job, due   ARGV prefix, id, actor   replies: ok | missing | not_ended state | not_failed state |
--- not_unique id (an unfinished job has its key by now)
+-- packed (it is to be unpacked first) | not_unique id (an unfinished job has its key by now)
 local job, due, prefix, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2]
-local j = fields_of(job, {"revision", "ended_at", "state", "client", "result_ms", "unique", "slot"})
+local j = fields_of(job, {"revision", "ended_at", "state", "client", "result_ms", "unique", "slot", "hash"})
 if not j.revision then return {"missing"} end
 if not j.ended_at then return {"not_ended", j.state} end
 if j.state ~= "quarantined" and j.state ~= "failed" then return {"not_failed", j.state} end
+if not j.hash then return {"packed"} end
 local unique = j.unique and j.unique ~= "" and prefix .. "unique:" .. j.unique
 local other = unique and redis.call("GET", unique)
 if other then return {"not_unique", other} end

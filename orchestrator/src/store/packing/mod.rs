@@ -1,0 +1,169 @@
+//! Jobs that have ended are packed: a few fields stay as they are for the scripts, all else becomes one small run of bytes.
+
+mod form;
+mod rounds;
+
+pub use rounds::Packing;
+
+use std::collections::HashMap;
+
+use relevo_shared::{JobId, job::LogLine};
+
+use super::{
+    EventRecord, JobRecord, Result, Store, StoreError,
+    archive::Archived,
+    millis,
+    records::{StreamEntry, visits},
+    script::{Reply, UNPACK_JOB, corrupt},
+};
+use crate::domain::packing::{self, PastEvent};
+
+/// The field under which a packed job says where its history is, when it is in the archive.
+const ARCHIVED: &str = "archived";
+
+/// A packed job, unpacked.
+struct PackedJob {
+    fields: HashMap<String, String>,
+    history: Vec<PastEvent>,
+    archived: Option<Archived>,
+}
+
+impl PackedJob {
+    fn read(packed: &[u8]) -> Result<Self> {
+        let (mut fields, history) = packing::read(&form::unpress(packed)?).ok_or_else(broken)?;
+        let archived = fields.remove(ARCHIVED);
+        let archived = archived.map(|text| serde_json::from_str(&text).map_err(|_| broken())).transpose()?;
+        Ok(Self { fields, history, archived })
+    }
+}
+
+fn broken() -> StoreError {
+    corrupt("a packed job that cannot be read".to_owned())
+}
+
+fn past(events: Vec<PastEvent>) -> impl Iterator<Item = EventRecord> {
+    events.into_iter().map(|PastEvent { at, count, fields }| EventRecord {
+        id: format!("{at}-{count}"),
+        at: i64::try_from(at).unwrap_or(i64::MAX),
+        fields: fields.into_iter().collect(),
+    })
+}
+
+/// The fields of a job, those that were packed among them.
+pub(super) fn whole_fields(open: HashMap<String, String>, packed: Option<&[u8]>) -> Result<HashMap<String, String>> {
+    let Some(packed) = packed else { return Ok(open) };
+    let mut fields = packing::read_fields(&form::unpress(packed)?).ok_or_else(broken)?;
+    fields.remove(ARCHIVED);
+    fields.extend(open);
+    Ok(fields)
+}
+
+impl Store {
+    /// A job with the states that it entered; `None` when there is none.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn read_job(&self, id: JobId) -> Result<Option<JobRecord>> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("HGETALL").arg(self.keys.job(id)).cmd("GET").arg(self.keys.packed(id));
+        pipe.cmd("XRANGE").arg(self.keys.events(id)).arg("-").arg("+").cmd("HGETALL").arg(self.keys.approvals(id));
+        type Read = (HashMap<String, String>, Option<Vec<u8>>, Vec<StreamEntry>, HashMap<String, String>);
+        let (mut fields, packed, events, approvals): Read =
+            pipe.query_async(&mut self.connections.get().await?).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let mut entered = Vec::new();
+        if let Some(packed) = packed {
+            let packed = PackedJob::read(&packed)?;
+            let open = std::mem::replace(&mut fields, packed.fields);
+            fields.extend(open);
+            entered = packed.archived.map_or_else(|| visits(past(packed.history)), |archived| archived.visits);
+        }
+        entered.extend(visits(events.into_iter().map(EventRecord::read)));
+        Ok(Some(JobRecord { fields, visits: entered, approvals }))
+    }
+
+    /// All events of a job that are kept, oldest first.
+    ///
+    /// # Errors
+    /// When Redis or the archive is away.
+    pub async fn read_events(&self, id: JobId) -> Result<Vec<EventRecord>> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("GET").arg(self.keys.packed(id)).cmd("XRANGE").arg(self.keys.events(id)).arg("-").arg("+");
+        let (packed, events): (Option<Vec<u8>>, Vec<StreamEntry>) =
+            pipe.query_async(&mut self.connections.get().await?).await?;
+        let history = match packed {
+            Some(packed) => self.history(PackedJob::read(&packed)?).await?,
+            None => Vec::new(),
+        };
+        Ok(past(history).chain(events.into_iter().map(EventRecord::read)).collect())
+    }
+
+    /// The lines that a job's tasks have written, oldest first, as many as are kept.
+    ///
+    /// # Errors
+    /// When Redis or the archive is away, or a line cannot be read.
+    pub async fn read_logs(&self, id: JobId) -> Result<Vec<LogLine>> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("GET").arg(self.keys.packed(id)).cmd("GET").arg(self.keys.packed_logs(id));
+        pipe.cmd("XRANGE").arg(self.keys.logs(id)).arg("-").arg("+");
+        let (packed, packed_logs, lines): (Option<Vec<u8>>, Option<Vec<u8>>, Vec<StreamEntry>) =
+            pipe.query_async(&mut self.connections.get().await?).await?;
+        let archived = packed.map(|packed| PackedJob::read(&packed)).transpose()?.and_then(|packed| packed.archived);
+        let before = self.lines(archived.as_ref(), packed_logs).await?;
+        let lines = before.into_iter().chain(lines.into_iter().filter_map(|(_, mut fields)| fields.remove("line")));
+        lines.map(|line| form::log_line(&line)).collect()
+    }
+
+    /// Makes a packed job what it was before, so that it can be retried. Says whether it did: nothing is done to one that is
+    /// not packed.
+    ///
+    /// # Errors
+    /// When Redis or the archive is away.
+    pub async fn unpack_job(&self, id: JobId) -> Result<bool> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("HGET").arg(self.keys.job(id)).arg("revision");
+        pipe.cmd("GET").arg(self.keys.packed(id)).cmd("GET").arg(self.keys.packed_logs(id));
+        let (revision, packed, packed_logs): (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) =
+            pipe.query_async(&mut self.connections.get().await?).await?;
+        let Some((revision, packed)) = revision.zip(packed) else { return Ok(false) };
+        let mut packed = PackedJob::read(&packed)?;
+        let lines = self.lines(packed.archived.as_ref(), packed_logs).await?;
+        let fields = std::mem::take(&mut packed.fields);
+        let history = self.history(packed).await?;
+
+        let mut call = UNPACK_JOB.key(self.keys.job(id));
+        call.key(self.keys.packed(id)).key(self.keys.packed_logs(id));
+        call.key(super::keys::Keys::loose(id.partition(self.keys.partitions())));
+        call.key(self.keys.events(id)).key(self.keys.logs(id));
+        call.arg(id.to_string()).arg(revision).arg(millis(self.durations.retention));
+        call.arg(fields.len() * 2).arg(fields).arg(lines.len()).arg(lines);
+        for PastEvent { at, count, fields } in history {
+            call.arg(format!("{at}-{count}")).arg(fields.len() * 2).arg(fields);
+        }
+        let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
+        match reply.word() {
+            "ok" => Ok(true),
+            "stale" => Ok(false),
+            _ => Err(reply.unexpected()),
+        }
+    }
+
+    /// The history of a packed job, from wherever it is.
+    async fn history(&self, job: PackedJob) -> Result<Vec<PastEvent>> {
+        let Some(archived) = job.archived else { return Ok(job.history) };
+        let bytes = form::unpress(&self.archived_history(&archived).await?)?;
+        packing::read(&bytes).map(|(_, history)| history).ok_or_else(broken)
+    }
+
+    /// The log lines of a packed job, from wherever they are.
+    async fn lines(&self, archived: Option<&Archived>, packed: Option<Vec<u8>>) -> Result<Vec<String>> {
+        if let Some(packed) = packed {
+            return form::unpress_lines(&packed);
+        }
+        let Some(archived) = archived else { return Ok(Vec::new()) };
+        let pressed = self.archived_logs(archived).await?;
+        pressed.map_or_else(|| Ok(Vec::new()), |pressed| form::unpress_lines(&pressed))
+    }
+}
