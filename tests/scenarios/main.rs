@@ -29,6 +29,8 @@ mod overview;
 mod polls;
 mod profiling;
 mod refusals;
+mod samples;
+mod sampling;
 mod schedules;
 mod sdk;
 mod sockets;

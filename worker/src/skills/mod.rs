@@ -10,6 +10,7 @@ pub(crate) mod fields;
 mod import;
 mod profiling;
 mod registry;
+pub mod sampling;
 mod sleep;
 mod stages;
 pub mod tabular;

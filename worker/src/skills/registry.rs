@@ -8,7 +8,7 @@ use std::{
 
 use relevo_shared::{SkillName, worker::InstalledModel};
 
-use super::{Skill, echo::Echo, exec, import::Import, profiling::Profiling, sleep::Sleep};
+use super::{Skill, echo::Echo, exec, import::Import, profiling::Profiling, sampling::Sampling, sleep::Sleep};
 use crate::settings::SkillSettings;
 #[cfg(feature = "torch")]
 use crate::{
@@ -48,6 +48,7 @@ pub struct Registry {
 pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     let mut registry = Registry::default();
     registry.add(Echo);
+    registry.add(Sampling);
     registry.add(Sleep);
     registry.add(Import);
     registry.add(Profiling);
