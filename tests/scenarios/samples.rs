@@ -206,7 +206,10 @@ fn a_job_is_watched_as_the_jobs_document_does() {
             let watching = scope.spawn(|| sample.run(&world.relevo));
             until("the sample to watch", SOON, || {
                 let metrics = world.relevo.api().get("/_public/metrics").text();
-                metrics.lines().any(|line| line.starts_with("relevo_subscribers{transport=\"websocket\"} 1")).then_some(())
+                metrics
+                    .lines()
+                    .any(|line| line.starts_with("relevo_subscribers{transport=\"websocket\"} 1"))
+                    .then_some(())
             });
             assert_eq!(world.hand.succeed(&task, &json!({ "chunks_created": 147 })).status, 200);
             watching.join().expect("the sample ends")
