@@ -30,5 +30,5 @@ docs: ## Build the documentation of the code
 openapi: ## Write the API document to docs/openapi.json
 	@.make/openapi.sh
 
-bench: ## Measure the orchestrator beside Celery (release build)
+bench: ## Measure the orchestrator beside Celery, and its lists (release build)
 	@.make/bench.sh

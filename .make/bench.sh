@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the orchestrator beside Celery, with release builds. Takes some minutes.
+# Measures the orchestrator beside Celery, and lists among many jobs, with release builds. Takes a quarter of an hour.
 #   .make/bench.sh [JOBS [SAMPLES [ROUNDS]]]
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -16,3 +16,5 @@ fi
 say "building with optimisations"
 cargo build --release --bins -p relevo-orchestrator -p relevo-worker
 PYTHONPATH=$packages cargo bench -p relevo-tests --bench orchestrator -- "$@"
+say "lists among a million finished jobs"
+cargo bench -p relevo-tests --bench index

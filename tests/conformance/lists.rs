@@ -52,7 +52,7 @@ async fn lists_follow_a_job_through_its_states() {
     assert_eq!(found().await, [JobState::Waiting]);
     assert!(bench.advance(job, 2, &step(JobState::Quarantined)).await);
     assert_eq!(found().await, [JobState::Quarantined]);
-    bench.store.retry_job(job, "tests").await.unwrap();
+    bench.store.retry_job(job, "tests").await.expect("Redis answers");
     assert_eq!(found().await, [JobState::Running]);
 
     assert_eq!(all(&bench, &in_states(&states)).await, [job]);
@@ -65,8 +65,8 @@ async fn a_cancelled_job_and_one_that_was_overdue_are_listed_as_such() {
     let cancelled = bench.submit(0).await;
     let overdue = bench.submit_like(&NewJob { result_ms: Some(0), ..job() }).await;
 
-    bench.store.cancel_job(cancelled, "tests", std::time::Duration::ZERO, "{}").await.unwrap();
-    bench.store.end_job(overdue, "{}", "{}").await.unwrap().expect("its time is over");
+    bench.store.cancel_job(cancelled, "tests", std::time::Duration::ZERO, "{}").await.expect("Redis answers");
+    bench.store.end_job(overdue, "{}", "{}").await.expect("Redis answers").expect("its time is over");
 
     assert_eq!(all(&bench, &in_states(&[JobState::Cancelled])).await, [cancelled]);
     assert_eq!(all(&bench, &in_states(&[JobState::Failed])).await, [overdue]);
@@ -139,7 +139,7 @@ async fn pages_by_offset_and_by_cursor_are_parts_of_one_order_in_every_partition
     }
     let filter = JobFilter::default();
 
-    let whole = bench.store.list_jobs(&filter, PageStart::Offset(0), 1000).await.unwrap();
+    let whole = bench.store.list_jobs(&filter, PageStart::Offset(0), 1000).await.expect("Redis answers");
     let order: Vec<JobId> = whole.jobs.iter().map(|(id, _)| *id).collect();
     assert_eq!((whole.total, whole.next), (100, None));
     let instants: Vec<i64> = whole.jobs.iter().map(|(_, job)| job.fields["created_at"].parse().unwrap()).collect();
@@ -166,7 +166,7 @@ async fn pages_by_offset_and_by_cursor_are_parts_of_one_order_in_every_partition
     loop {
         // Jobs that come meanwhile are before the first page.
         bench.submit(0).await;
-        let page = bench.store.list_jobs(&filter, start, 9).await.unwrap();
+        let page = bench.store.list_jobs(&filter, start, 9).await.expect("Redis answers");
         told.extend(page.jobs.into_iter().map(|(id, _)| id));
         match page.next {
             Some(next) => start = PageStart::After(next.to_string().parse().unwrap()),
@@ -187,13 +187,14 @@ async fn lists_are_cut_at_an_instant() {
         }
         bench.submit(0).await;
     }
-    let whole = bench.store.list_jobs(&JobFilter::default(), PageStart::Offset(0), 1000).await.unwrap().jobs;
+    let whole =
+        bench.store.list_jobs(&JobFilter::default(), PageStart::Offset(0), 1000).await.expect("Redis answers").jobs;
     let jobs: Vec<(JobId, i64)> =
         whole.iter().map(|(id, job)| (*id, job.fields["created_at"].parse().unwrap())).collect();
     let (newest, oldest) = (jobs[10].1, jobs[30].1);
 
     let between = JobFilter { created_after: Some(oldest), created_before: Some(newest), ..JobFilter::default() };
-    let found = bench.store.list_jobs(&between, PageStart::Offset(0), 1000).await.unwrap();
+    let found = bench.store.list_jobs(&between, PageStart::Offset(0), 1000).await.expect("Redis answers");
 
     let wanted: Vec<JobId> = jobs.iter().filter(|(_, at)| *at > oldest && *at < newest).map(|(id, _)| *id).collect();
     assert!(wanted.len() > 5, "{jobs:?}");
@@ -204,7 +205,7 @@ async fn lists_are_cut_at_an_instant() {
         JobFilter { created_before: Some(i64::MIN), ..JobFilter::default() },
         JobFilter { created_after: Some(newest), created_before: Some(oldest), ..JobFilter::default() },
     ] {
-        assert_eq!(bench.store.list_jobs(&nothing, PageStart::Offset(0), 10).await.unwrap().total, 0);
+        assert_eq!(bench.store.list_jobs(&nothing, PageStart::Offset(0), 10).await.expect("Redis answers").total, 0);
     }
 }
 
@@ -228,7 +229,12 @@ async fn lists_go_on_over_chunks_and_past_jobs_that_are_gone() {
     let first = bench.submit(0).await;
     // The next ones are the last of the first chunk, and the first two of the third.
     let number = |slots: u64| {
-        redis::cmd("HSET").arg("relevo:{p00}:counts").arg("slots").arg(slots).exec(&mut bench.connection()).unwrap()
+        redis::cmd("HSET")
+            .arg("relevo:{p00}:counts")
+            .arg("slots")
+            .arg(slots)
+            .exec(&mut bench.connection())
+            .expect("Redis answers");
     };
     number(4095);
     let second = bench.submit(0).await;
@@ -239,7 +245,11 @@ async fn lists_go_on_over_chunks_and_past_jobs_that_are_gone() {
     redis::cmd("DEL").arg(format!("relevo:{{p00}}:job:{third}")).exec(&mut bench.connection()).unwrap();
 
     assert_eq!(all(&bench, &JobFilter::default()).await, [fourth, second, first]);
-    let page = bench.store.list_jobs(&JobFilter::default(), PageStart::Offset(0), 2).await.unwrap();
-    let next = bench.store.list_jobs(&JobFilter::default(), PageStart::After(page.next.unwrap()), 2).await.unwrap();
+    let page = bench.store.list_jobs(&JobFilter::default(), PageStart::Offset(0), 2).await.expect("Redis answers");
+    let next = bench
+        .store
+        .list_jobs(&JobFilter::default(), PageStart::After(page.next.unwrap()), 2)
+        .await
+        .expect("Redis answers");
     assert_eq!(next.jobs.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [second, first]);
 }

@@ -32,31 +32,32 @@ struct Shelf {
 
 impl Shelf {
     fn names(&self) -> Vec<String> {
-        self.objects.lock().unwrap().keys().cloned().collect()
+        self.objects.lock().expect("nobody panics with it").keys().cloned().collect()
     }
 
     fn close(&self) {
-        *self.closed.lock().unwrap() = true;
+        *self.closed.lock().expect("nobody panics with it") = true;
     }
 }
 
 impl Archive for Shelf {
     fn write(&self, name: &str, bytes: Bytes) -> Archiving<'_, ()> {
-        let closed = *self.closed.lock().unwrap();
+        let closed = *self.closed.lock().expect("nobody panics with it");
         if !closed {
-            self.objects.lock().unwrap().insert(name.to_owned(), bytes);
+            self.objects.lock().expect("nobody panics with it").insert(name.to_owned(), bytes);
         }
         Box::pin(async move { if closed { Err("it is closed".to_owned()) } else { Ok(()) } })
     }
 
     fn read(&self, name: &str, offset: u64, length: u64) -> Archiving<'_, Bytes> {
-        let object = self.objects.lock().unwrap().get(name).cloned();
-        let (first, last) = (usize::try_from(offset).unwrap(), usize::try_from(offset + length).unwrap());
+        let object = self.objects.lock().expect("nobody panics with it").get(name).cloned();
+        let (first, last) =
+            (usize::try_from(offset).expect("it is small"), usize::try_from(offset + length).expect("it is small"));
         Box::pin(async move { object.map(|bytes| bytes.slice(first..last)).ok_or_else(|| "no such object".to_owned()) })
     }
 
     fn remove(&self, name: &str) -> Archiving<'_, ()> {
-        self.objects.lock().unwrap().remove(name);
+        self.objects.lock().expect("nobody panics with it").remove(name);
         Box::pin(async { Ok(()) })
     }
 }
@@ -72,10 +73,17 @@ struct Told {
 }
 
 async fn told(bench: &Bench, id: JobId) -> Told {
-    let record = bench.store.read_job(id).await.unwrap().expect("the job is there");
-    let events = bench.store.read_events(id).await.unwrap().into_iter().map(|event| (event.id, event.fields)).collect();
-    let logs = bench.store.read_logs(id).await.unwrap();
-    let hash = bench.store.job_facts(id).await.unwrap().expect("the job is there").hash;
+    let record = bench.store.read_job(id).await.expect("Redis answers").expect("the job is there");
+    let events = bench
+        .store
+        .read_events(id)
+        .await
+        .expect("Redis answers")
+        .into_iter()
+        .map(|event| (event.id, event.fields))
+        .collect();
+    let logs = bench.store.read_logs(id).await.expect("Redis answers");
+    let hash = bench.store.job_facts(id).await.expect("Redis answers").expect("the job is there").hash;
     Told { fields: record.fields, visits: record.visits, events, logs, hash }
 }
 
@@ -84,7 +92,7 @@ async fn ended(bench: &Bench, state: JobState) -> JobId {
     let mut first = task_step(1);
     first.entered = r#"["First"]"#.to_owned();
     let id = JobId::fresh();
-    bench.store.submit_job(id, &job(), None, &first).await.unwrap();
+    bench.store.submit_job(id, &job(), None, &first).await.expect("Redis answers");
     let task = bench.claim("w", 1).await.remove(0);
     let line = |message: &str| LogLine {
         timestamp: None,
@@ -98,11 +106,15 @@ async fn ended(bench: &Bench, state: JobState) -> JobId {
         logs: vec![line("one\ntwo"), line("¡tres!")],
         ..ProgressReport::of_life(worker("w"), Some(task.token))
     };
-    bench.store.report_progress(id, &[(task.id, report)]).await.unwrap();
+    bench.store.report_progress(id, &[(task.id, report)]).await.expect("Redis answers");
     let outcome = Outcome::Succeeded { output: json!({}) };
-    bench.store.complete_task(task.id, &worker("w"), Some(task.token), &outcome, "digest").await.unwrap();
+    bench
+        .store
+        .complete_task(task.id, &worker("w"), Some(task.token), &outcome, "digest")
+        .await
+        .expect("Redis answers");
     let end = StepWrite { entered: r#"["Second"]"#.to_owned(), ..step(state) };
-    bench.store.advance_job(id, 1, Some(1), &end).await.unwrap();
+    bench.store.advance_job(id, 1, Some(1), &end).await.expect("Redis answers");
     id
 }
 
@@ -111,7 +123,9 @@ fn keys(bench: &Bench, id: JobId) -> Vec<String> {
     let mut keys: Vec<String> =
         redis::cmd("KEYS").arg(format!("*{id}*")).query(&mut bench.connection()).expect("Redis answers");
     keys.sort();
-    keys.into_iter().map(|key| key["relevo:{p00}:".len()..].split(':').next().unwrap().to_owned()).collect()
+    keys.into_iter()
+        .map(|key| key["relevo:{p00}:".len()..].split(':').next().expect("it has a name").to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -122,19 +136,19 @@ async fn a_packed_job_is_read_as_before() {
         let before = told(&bench, id).await;
         assert_eq!((before.visits.len(), before.logs.len()), (2, 2));
 
-        assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap(), 1);
+        assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 1);
 
         assert_eq!(keys(&bench, id), ["job", "packed", "packed_logs"]);
         assert_eq!(told(&bench, id).await, before);
-        let page = bench.store.list_jobs(&Default::default(), PageStart::Offset(0), 10).await.unwrap();
+        let page = bench.store.list_jobs(&Default::default(), PageStart::Offset(0), 10).await.expect("Redis answers");
         assert_eq!(page.jobs[0].1.fields, before.fields);
-        assert_eq!(bench.store.job_client(id).await.unwrap().as_deref(), Some("tests"));
+        assert_eq!(bench.store.job_client(id).await.expect("Redis answers").as_deref(), Some("tests"));
         for key in ["job", "packed", "packed_logs"] {
             let key = format!("relevo:{{p00}}:{key}:{id}");
             let left: i64 = redis::cmd("PTTL").arg(&key).query(&mut bench.connection()).unwrap();
             assert!(left > 6 * 24 * 3600 * 1000, "{key} goes in {left} ms");
         }
-        assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap(), 0);
+        assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 0);
     }
 }
 
@@ -154,24 +168,24 @@ async fn a_packed_job_is_retried() {
     let bench = Bench::new();
     let id = ended(&bench, JobState::Quarantined).await;
     let before = told(&bench, id).await;
-    bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap();
+    bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers");
 
-    assert_eq!(bench.store.retry_job(id, "tests").await.unwrap(), Retry::Packed);
-    assert!(bench.store.unpack_job(id).await.unwrap());
-    assert!(!bench.store.unpack_job(id).await.unwrap(), "once is enough");
+    assert_eq!(bench.store.retry_job(id, "tests").await.expect("Redis answers"), Retry::Packed);
+    assert!(bench.store.unpack_job(id).await.expect("Redis answers"));
+    assert!(!bench.store.unpack_job(id).await.expect("Redis answers"), "once is enough");
     assert_eq!(told(&bench, id).await, before);
-    assert_eq!(bench.store.retry_job(id, "tests").await.unwrap(), Retry::Retried);
+    assert_eq!(bench.store.retry_job(id, "tests").await.expect("Redis answers"), Retry::Retried);
 
     // It goes on, so nobody packs it.
-    assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap(), 1);
+    assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 1);
     assert_eq!(keys(&bench, id), ["events", "job", "logs"]);
     let after = told(&bench, id).await;
     assert_eq!(after.events[..before.events.len()], before.events);
     assert_eq!(after.events.last().unwrap().1["event"], "retried");
-    let loaded = bench.store.load_branch(id.into()).await.unwrap().expect("there is a step to take");
+    let loaded = bench.store.load_branch(id.into()).await.expect("Redis answers").expect("there is a step to take");
     assert_eq!((loaded.standing.start.as_deref(), loaded.standing.execution.as_deref()), (Some("again"), Some("{}")));
     assert!(bench.advance(id, loaded.standing.revision, &step(JobState::Completed)).await);
-    assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap(), 1);
+    assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 1);
     assert_eq!(told(&bench, id).await.events.last().unwrap().1["event"], "completed");
 }
 
@@ -179,9 +193,9 @@ async fn a_packed_job_is_retried() {
 async fn a_packed_job_that_cannot_be_retried_says_so() {
     let bench = Bench::new();
     let id = ended(&bench, JobState::Completed).await;
-    bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap();
+    bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers");
 
-    assert_eq!(bench.store.retry_job(id, "tests").await.unwrap(), Retry::NotFailed(JobState::Completed));
+    assert_eq!(bench.store.retry_job(id, "tests").await.expect("Redis answers"), Retry::NotFailed(JobState::Completed));
     assert!(!bench.advance(id, 2, &task_step(2)).await);
 }
 
@@ -189,12 +203,13 @@ async fn a_packed_job_that_cannot_be_retried_says_so() {
 async fn a_result_that_comes_again_after_packing_is_known() {
     let bench = Bench::new();
     let id = ended(&bench, JobState::Completed).await;
-    bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap();
+    bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers");
     let task = format!("{id}.1").parse().unwrap();
     let outcome = Outcome::Succeeded { output: json!({}) };
 
-    let end =
-        async |digest: &str| bench.store.complete_task(task, &worker("w"), Some(1), &outcome, digest).await.unwrap();
+    let end = async |digest: &str| {
+        bench.store.complete_task(task, &worker("w"), Some(1), &outcome, digest).await.expect("Redis answers")
+    };
 
     assert!(matches!(end("digest").await, Completion::Duplicate));
     assert!(matches!(end("other").await, Completion::LeaseLost));
@@ -206,14 +221,14 @@ async fn a_parent_that_looks_late_hears_how_its_packed_child_ended() {
     let (parent, child) = (JobId::fresh(), JobId::fresh());
     let wants = Wants::Child { id: child, blueprint: "one".to_owned(), params: "{}".to_owned() };
     let waits = StepWrite { wants, ..step(JobState::Running) };
-    bench.store.submit_job(parent, &job(), None, &waits).await.unwrap();
+    bench.store.submit_job(parent, &job(), None, &waits).await.expect("Redis answers");
     let of_parent = NewJob { parent: Some(parent.into()), ..job() };
-    bench.store.submit_job(child, &of_parent, None, &task_step(1)).await.unwrap();
+    bench.store.submit_job(child, &of_parent, None, &task_step(1)).await.expect("Redis answers");
     assert!(bench.advance(child, 1, &step(JobState::Completed)).await);
 
-    assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.unwrap(), 1);
+    assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 1);
 
-    let loaded = bench.store.load_branch(parent.into()).await.unwrap().expect("its child has ended");
+    let loaded = bench.store.load_branch(parent.into()).await.expect("Redis answers").expect("its child has ended");
     let Happened::Child { state, result, error } = loaded.happened else { panic!("{:?}", loaded.happened) };
     assert_eq!((state, result.as_deref(), error), (JobState::Completed, Some("{}"), None));
 }
@@ -221,14 +236,15 @@ async fn a_parent_that_looks_late_hears_how_its_packed_child_ended() {
 #[tokio::test]
 async fn a_duty_is_one_replicas_at_a_time() {
     let bench = Bench::new();
-    let take =
-        async |replica: &str, ms| bench.store.take_turn(0, "duty", replica, Duration::from_millis(ms)).await.unwrap();
+    let take = async |replica: &str, ms| {
+        bench.store.take_turn(0, "duty", replica, Duration::from_millis(ms)).await.expect("Redis answers")
+    };
 
     assert!(take("one", 60_000).await);
     assert!(!take("two", 60_000).await);
     assert!(take("one", 60_000).await);
-    assert!(bench.store.take_turn(0, "other duty", "two", Duration::from_secs(60)).await.unwrap());
-    assert_eq!(bench.store.pack_jobs(0, "one", AT_ONCE).await.unwrap(), 0);
+    assert!(bench.store.take_turn(0, "other duty", "two", Duration::from_secs(60)).await.expect("Redis answers"));
+    assert_eq!(bench.store.pack_jobs(0, "one", AT_ONCE).await.expect("Redis answers"), 0);
 }
 
 #[tokio::test]
@@ -241,7 +257,7 @@ async fn history_and_logs_of_a_batch_are_read_from_one_object() {
         jobs.push((id, told(&bench, id).await));
     }
 
-    assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.unwrap(), 3);
+    assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.expect("Redis answers"), 3);
 
     assert_eq!(shelf.names().len(), 1);
     for (id, before) in &jobs {
@@ -250,9 +266,9 @@ async fn history_and_logs_of_a_batch_are_read_from_one_object() {
     }
     // One of them comes back, and goes into another object when it has ended again.
     let (id, before) = &jobs[1];
-    assert!(bench.store.unpack_job(*id).await.unwrap());
+    assert!(bench.store.unpack_job(*id).await.expect("Redis answers"));
     assert_eq!(&told(&bench, *id).await, before);
-    assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.unwrap(), 1);
+    assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.expect("Redis answers"), 1);
     assert_eq!(shelf.names().len(), 2);
     assert_eq!(&told(&bench, *id).await, before);
 }
@@ -265,7 +281,7 @@ async fn jobs_are_packed_whole_while_the_archive_is_away() {
     let id = ended(&bench, JobState::Completed).await;
     let before = told(&bench, id).await;
 
-    assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.unwrap(), 1);
+    assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.expect("Redis answers"), 1);
 
     assert_eq!(keys(&bench, id), ["job", "packed", "packed_logs"]);
     assert_eq!(told(&bench, id).await, before);
@@ -276,11 +292,13 @@ async fn an_object_of_the_archive_goes_when_the_last_of_its_jobs_does() {
     let shelf = Arc::new(Shelf::default());
     let bench = Bench::keeping(Duration::from_millis(300)).archiving(shelf.clone());
     ended(&bench, JobState::Completed).await;
-    bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.unwrap();
-    assert_eq!((shelf.names().len(), bench.store.remove_archives(0, 10).await.unwrap()), (1, 0));
+    bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.expect("Redis answers");
+    assert_eq!((shelf.names().len(), bench.store.remove_archives(0, 10).await.expect("Redis answers")), (1, 0));
 
-    bench.wait_for("the object to go", async || bench.store.remove_archives(0, 10).await.unwrap() == 1).await;
+    bench
+        .wait_for("the object to go", async || bench.store.remove_archives(0, 10).await.expect("Redis answers") == 1)
+        .await;
 
     assert_eq!(shelf.names(), Vec::<String>::new());
-    assert_eq!(bench.store.remove_archives(0, 10).await.unwrap(), 0);
+    assert_eq!(bench.store.remove_archives(0, 10).await.expect("Redis answers"), 0);
 }

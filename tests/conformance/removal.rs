@@ -27,15 +27,21 @@ async fn a_deleted_job_leaves_nothing_behind() {
     let bench = Bench::new();
     let (loose, packed, other) = (bench.submit(0).await, bench.submit(0).await, bench.submit(0).await);
     assert!(bench.advance(packed, 1, &step(JobState::Failed)).await);
-    bench.store.pack_jobs(0, "replica", Packing { after: Duration::ZERO, archive: false }).await.unwrap();
+    bench
+        .store
+        .pack_jobs(0, "replica", Packing { after: Duration::ZERO, archive: false })
+        .await
+        .expect("Redis answers");
 
-    assert_eq!(bench.store.delete_job(loose).await.unwrap(), Deletion::NotEnded(JobState::Pending));
+    assert_eq!(bench.store.delete_job(loose).await.expect("Redis answers"), Deletion::NotEnded(JobState::Pending));
     assert!(bench.advance(loose, 1, &step(JobState::Completed)).await);
     for id in [loose, packed] {
-        let Deletion::Deleted(bytes) = bench.store.delete_job(id).await.unwrap() else { panic!("it has ended") };
+        let Deletion::Deleted(bytes) = bench.store.delete_job(id).await.expect("Redis answers") else {
+            panic!("it has ended")
+        };
         assert!((200..20_000).contains(&bytes), "{bytes} bytes");
         assert_eq!(keys(&bench, &format!("*{id}*")), Vec::<String>::new());
-        assert_eq!(bench.store.delete_job(id).await.unwrap(), Deletion::Missing);
+        assert_eq!(bench.store.delete_job(id).await.expect("Redis answers"), Deletion::Missing);
     }
 
     assert_eq!(listed(&bench).await, (1, vec![other]));
@@ -53,7 +59,7 @@ async fn a_job_whose_retention_is_over_leaves_the_index_with_the_chunk_that_was_
 
     bench
         .wait_for("both to go", async || {
-            bench.store.sweep_index(0).await.unwrap();
+            bench.store.sweep_index(0).await.expect("Redis answers");
             listed(&bench).await == (1, vec![open])
         })
         .await;
@@ -74,10 +80,10 @@ async fn a_chunk_stays_while_one_of_its_jobs_does() {
     skip_to_next_chunk(&bench);
     bench.submit(0).await;
 
-    bench.wait_for("the one to go", async || bench.store.sweep_index(0).await.unwrap() == 1).await;
+    bench.wait_for("the one to go", async || bench.store.sweep_index(0).await.expect("Redis answers") == 1).await;
 
-    assert_eq!(bench.store.sweep_index(0).await.unwrap(), 0);
-    assert_eq!(bench.store.drop_empty_chunks(0).await.unwrap(), 0);
+    assert_eq!(bench.store.sweep_index(0).await.expect("Redis answers"), 0);
+    assert_eq!(bench.store.drop_empty_chunks(0).await.expect("Redis answers"), 0);
     let (total, jobs) = listed(&bench).await;
     assert_eq!((total, jobs.last()), (2, Some(&open)));
 }
@@ -87,12 +93,12 @@ async fn chunks_of_deleted_jobs_go_before_their_time() {
     let bench = Bench::new();
     let id = bench.submit(0).await;
     assert!(bench.advance(id, 1, &step(JobState::Completed)).await);
-    bench.store.delete_job(id).await.unwrap();
-    assert_eq!(bench.store.drop_empty_chunks(0).await.unwrap(), 0, "it is the newest");
+    bench.store.delete_job(id).await.expect("Redis answers");
+    assert_eq!(bench.store.drop_empty_chunks(0).await.expect("Redis answers"), 0, "it is the newest");
     skip_to_next_chunk(&bench);
     let next = bench.submit(0).await;
 
-    assert!(bench.store.drop_empty_chunks(0).await.unwrap() > 100);
+    assert!(bench.store.drop_empty_chunks(0).await.expect("Redis answers") > 100);
 
     assert_eq!(listed(&bench).await, (1, vec![next]));
     assert_eq!(keys(&bench, "*:ix:0:*"), Vec::<String>::new());

@@ -18,6 +18,7 @@ mod frugal;
 mod idempotency;
 mod imports;
 mod jobs;
+mod keeping;
 mod leases;
 mod limits;
 mod live;

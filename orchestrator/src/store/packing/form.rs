@@ -15,8 +15,8 @@ use super::super::{Result, StoreError, script::corrupt};
 /// The dictionary that is written with.
 const NEWEST: u8 = 1;
 const FIRST: &[u8] = include_bytes!("first.dict");
-/// Worth its time: jobs are packed once, and kept for days.
-const LEVEL: i32 = 12;
+/// Higher ones take longer and save next to nothing once there is a dictionary.
+const LEVEL: i32 = 3;
 /// No job is larger unpacked.
 const LARGEST: usize = 256 * 1024 * 1024;
 
