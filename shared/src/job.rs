@@ -246,7 +246,7 @@ pub struct HistoryEvent {
     pub id: String,
     /// When it happened.
     pub time: String,
-    /// For example `submitted`, `leased`, `advanced`, `retried` or `completed`.
+    /// For example `submitted`, `leased`, `advanced`, `set_back`, `retried` or `completed`.
     pub event: String,
     /// Who did it: a client, a worker or a group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -269,6 +269,9 @@ pub struct HistoryEvent {
     /// What they said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// What failed and was tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
 }
 
 impl JobView {

@@ -67,6 +67,12 @@ impl Sample {
         self
     }
 
+    /// The sample itself.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Runs it to its end.
     #[must_use]
     pub fn run(&self, relevo: &Relevo) -> Ran {

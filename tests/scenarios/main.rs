@@ -28,6 +28,7 @@ mod outages;
 mod overview;
 mod polls;
 mod refusals;
+mod samples;
 mod sampling;
 mod schedules;
 mod sdk;

@@ -41,35 +41,6 @@ impl Outcome {
         Self::Failed { error: error.into(), cause: cause.into(), details: Vec::new() }
     }
 
-    /// How a task ended whose worker was not heard of any more.
-    #[must_use]
-    pub fn lost() -> Self {
-        Self::failed("States.HeartbeatTimeout", "the worker was not heard of for as long as its lease lasts")
-    }
-
-    /// How a task ended that ran too long.
-    #[must_use]
-    pub fn overdue() -> Self {
-        Self::failed(TIMEOUT, "the task ran longer than its TimeoutSeconds")
-    }
-
-    /// How a task ended that no worker took.
-    #[must_use]
-    pub fn unclaimed() -> Self {
-        Self::failed(DISPATCH_TIMEOUT, "no worker took the task within the job's dispatch_timeout")
-    }
-
-    /// How a task ended of whose end only an event of its job's history tells, not a worker.
-    #[must_use]
-    pub fn of_event(event: &str) -> Option<Self> {
-        match event {
-            "lease_expired" => Some(Self::lost()),
-            "timed_out" => Some(Self::overdue()),
-            "never_claimed" => Some(Self::unclaimed()),
-            _ => None,
-        }
-    }
-
     /// The name of its error, where it failed.
     #[must_use]
     pub fn error(&self) -> Option<&str> {

@@ -173,13 +173,17 @@ routes! {
     "/api/v1/skills" => get(overview::skills);
     "/api/v1/dashboard" => get(overview::dashboard);
     // The same jobs in the words of other documents.
+    "/api/jobs" => get(views::jobs::list);
     "/api/jobs/{job_id}" => get(views::jobs::show);
     "/api/jobs/{job_id}/cancel" => post(views::jobs::cancel);
     "/api/sampling/datasets/{dataset_id}/jobs" => post(views::sampling::create);
     "/api/sampling/jobs/{job_id}/data" => get(views::sample_rows::data);
+    "/jobs" => get(views::preproc::list);
+    "/jobs/preproc/beto/status" => get(views::preproc::beto_status);
     "/jobs/preproc/beto/run" => post(views::preproc::run_beto);
     "/jobs/{job_id}" => get(views::preproc::show);
     "/v1/toolkit/job/status" => post(views::toolkit::job_status);
+    "/v1/toolkit/jobs/status" => post(views::toolkit::jobs_status);
     "/v1/toolkit/authenticate" => get(views::toolkit::authenticate);
     // The endpoint of a blueprint may look like any of the paths above.
     "/api/{version}/{*endpoint}"

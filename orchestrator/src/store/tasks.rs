@@ -9,7 +9,7 @@ use super::{
     script::{CLAIM_TASKS, COMPLETE_TASK, EXPIRE_LEASES, RELEASE_TASK, RENEW_LEASES, Reply, corrupt},
     standing::Standing,
 };
-use crate::domain::task::Outcome;
+use crate::domain::task::{DISPATCH_TIMEOUT, Outcome};
 
 /// A task goes back to its queue this often when its claim was never confirmed; then it counts as lost. Enough for cut
 /// connections, too few for a task that kills each worker that takes it.
@@ -235,10 +235,14 @@ impl Store {
     /// # Errors
     /// When Redis is away.
     pub async fn expire_leases(&self, partition: u16, limit: usize) -> Result<Vec<Expired>> {
+        let lost =
+            Outcome::failed("States.HeartbeatTimeout", "the worker was not heard of for as long as its lease lasts");
+        let overdue = Outcome::failed("States.Timeout", "the task ran longer than its TimeoutSeconds");
+        let unclaimed = Outcome::failed(DISPATCH_TIMEOUT, "no worker took the task within the job's dispatch_timeout");
         let mut call = EXPIRE_LEASES.key(Keys::leases(partition));
         call.key(Keys::due(partition)).arg(Keys::prefix(partition)).arg(limit).arg(UNCONFIRMED_CLAIMS);
-        call.arg(millis(self.durations.recheck)).arg(outcome_text(&Outcome::lost()));
-        call.arg(outcome_text(&Outcome::overdue())).arg(outcome_text(&Outcome::unclaimed()));
+        call.arg(millis(self.durations.recheck)).arg(outcome_text(&lost)).arg(outcome_text(&overdue));
+        call.arg(outcome_text(&unclaimed));
         let branches: Vec<String> = call.invoke_async(&mut self.connections.get().await?).await?;
         let expired = branches.chunks_exact(2);
         Ok(expired

@@ -67,6 +67,7 @@ pub fn history_event(record: EventRecord) -> HistoryEvent {
         entered: json(text("entered")).unwrap_or_default(),
         decision: text("decision"),
         comment: text("comment"),
+        error: json(text("error")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A job in the words of `/api/jobs`.
 
 use relevo_shared::{
-    job::{LogLevel, LogLine},
+    job::{JobError, LogLevel, LogLine},
     view::jobs::{JobDetail, JobFailure, JobItem, LogEntry},
 };
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use super::{
     View,
     job::{Job, number_or_text, seconds},
 };
-use crate::{domain::task::Outcome, store::EventRecord, time::rfc3339};
+use crate::{store::EventRecord, time::rfc3339};
 
 /// What lists tell of a job.
 #[must_use]
@@ -64,35 +64,15 @@ pub fn log_entries(mut lines: Vec<LogLine>, level: LogLevel, limit: usize) -> (V
     (lines.into_iter().map(entry).collect(), total)
 }
 
-/// What has gone wrong so far, oldest first.
+/// What has gone wrong so far, oldest first: what was tried again, and what ended the job.
 fn failures(job: &Job, events: &[EventRecord]) -> Vec<JobFailure> {
-    let mut failures: Vec<_> = events.iter().filter_map(failed_attempt).collect();
-    let Some(error) = &job.error else { return failures };
-    let last = JobFailure {
-        code: error.code.clone(),
-        message: error.message.clone(),
-        fatal: true,
-        stage: error.state.clone(),
-        task_id: None,
-        timestamp: job.ended_at.map(rfc3339),
-    };
-    // The attempt that ended the job is told of once.
-    match failures.last_mut().filter(|attempt| attempt.code == last.code) {
-        Some(attempt) => *attempt = JobFailure { task_id: attempt.task_id.take(), ..last },
-        None => failures.push(last),
-    }
-    failures
+    let error = |event: &EventRecord| serde_json::from_str(event.fields.get("error")?).ok();
+    let setbacks = events.iter().filter_map(|event| Some(failure(error(event)?, false, Some(event.at))));
+    let last = job.error.clone().map(|error| failure(error, true, job.ended_at));
+    setbacks.chain(last).collect()
 }
 
-/// An attempt that ended without its worker saying so.
-fn failed_attempt(event: &EventRecord) -> Option<JobFailure> {
-    let Outcome::Failed { error, cause, .. } = Outcome::of_event(event.fields.get("event")?)? else { return None };
-    Some(JobFailure {
-        code: error,
-        message: cause,
-        fatal: false,
-        stage: None,
-        task_id: event.fields.get("task").cloned(),
-        timestamp: Some(rfc3339(event.at)),
-    })
+fn failure(error: JobError, fatal: bool, at: Option<i64>) -> JobFailure {
+    let JobError { code, message, state, .. } = error;
+    JobFailure { code, message, fatal, stage: state, timestamp: at.map(rfc3339) }
 }

@@ -75,14 +75,11 @@ pub struct JobFailure {
     pub code: String,
     /// What happened, for people.
     pub message: String,
-    /// Whether it ended the job; otherwise there was another attempt, or the blueprint went on in another way.
+    /// Whether it ended the job; otherwise it was tried again.
     pub fatal: bool,
-    /// The state of the blueprint, or the stage of the task, in which it happened.
+    /// The state of the blueprint in which it happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// The task that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task_id: Option<String>,
     /// When.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<String>,

@@ -1,5 +1,6 @@
 //! The documents beside `/api/v1`: the same jobs, told in their words.
 
+mod lists;
 mod refusals;
 mod rows;
 mod states;

@@ -77,7 +77,7 @@ fn create(api: &Api, dataset: &str) -> String {
 
 #[test]
 fn a_sampling_job_is_created_on_the_dataset_of_its_path() {
-    let relevo = Relevo::dev();
+    let relevo = Relevo::shipped();
     let api = relevo.api();
     assert_eq!(api.put("/api/datasets/48/tables/primary", "n\n1\n").status, 200);
 
@@ -99,6 +99,7 @@ fn a_sampling_job_is_created_on_the_dataset_of_its_path() {
     for (body, field) in [
         (json!({}), "rounds"),
         (json!({ "rounds": [] }), "rounds"),
+        (json!({ "rounds": [{ "method": "random", "parameters": {} }] }), "rounds[0].parameters.sample_size"),
         (json!({ "rounds": rounds(), "dataset_id": 49 }), "dataset_id"),
         (json!({ "rounds": rounds(), "ruonds": 1 }), "ruonds"),
         (json!([]), "body"),

@@ -92,6 +92,29 @@ fn the_spanish_document_has_its_own_names() {
 }
 
 #[test]
+fn an_attempt_that_failed_is_told_beside_the_end_of_the_job() {
+    let relevo = Relevo::dev();
+    let hand = relevo.hand("failing", &["hand"]);
+    let id = relevo.api().create("jobs/by_hand", &json!({}));
+    let told = || get(&relevo.api(), &format!("/api/jobs/{id}"));
+
+    assert_eq!(hand.fail(&hand.claim(), "TRANSIENT").status, 200);
+    let again = hand.claim();
+    let job = told();
+    assert_eq!((&job["status"], &job["error_message"]), (&json!("running"), &Value::Null));
+    assert_eq!((&job["errors"][0]["code"], &job["errors"][0]["fatal"]), (&json!("Worker.Transient"), &json!(false)));
+    assert_eq!(hand.fail(&again, "PERMANENT").status, 200);
+    relevo.api().wait(&id, relevo_shared::job::JobState::Quarantined);
+
+    let errors: Vec<_> =
+        told()["errors"].as_array().expect("a list").iter().map(|error| error["code"].clone()).collect();
+    assert_eq!(errors, ["Worker.Transient", "Worker.Permanent"]);
+    let history = get(&relevo.api(), &format!("/api/v1/jobs/{id}/history"));
+    let setback = history.as_array().expect("a list").iter().find(|event| event["event"] == "set_back");
+    assert_eq!(setback.expect("it is written down")["error"]["message"], "as the test wants it");
+}
+
+#[test]
 fn stages_and_progress_are_told_while_a_task_runs() {
     let relevo = Relevo::dev();
     let hand = relevo.hand("stages", &["hand"]);

@@ -1,6 +1,7 @@
 //! The documents beside `/api/v1`: thin handlers over the same jobs, in other words.
 
 pub(super) mod jobs;
+mod listing;
 mod numbers;
 pub(super) mod preproc;
 pub(super) mod sample_rows;

@@ -4,20 +4,112 @@ use axum::{Json, extract::State, http::StatusCode};
 use relevo_shared::{
     JobId,
     job::JobState,
-    view::preproc::{BetoCreated, PreprocJob, RunBeto},
+    view::preproc::{BetoCreated, BetoStatus, PreprocJob, PreprocList, RunBeto},
 };
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     super::{App, auth::Client, body, create::Creator, openapi},
+    listing::{Page, seen_by, states},
     own,
 };
 use crate::{
     error::Result,
-    view::{View, preproc_job},
+    store::{JobFilter, JobPage},
+    view::{Job, View, preproc_item, preproc_job},
 };
 
 /// The blueprint behind `/jobs/preproc/beto`.
 const BETO: &str = "beto_sentiment";
+/// The kind of its jobs.
+const BETO_KIND: &str = "preproc_beto";
+
+/// Which jobs are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct ListQuery {
+    /// What kind of jobs, for example `preproc_beto` or `train_rbm`.
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    /// `created`, `running`, `completed`, `failed` or `cancelled`, or a canonical state.
+    #[param(pattern = "^(created|running|completed|failed|cancelled|pending|waiting|quarantined)$")]
+    status: Option<String>,
+    /// Jobs that read this dataset.
+    dataset_id: Option<String>,
+    /// At most so many, 1 to 1000; 50 when absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// Jobs to skip; 0 when absent.
+    #[param(value_type = Option<u64>, minimum = 0)]
+    offset: Option<String>,
+    /// The `next_cursor` of the page before, in place of an offset.
+    cursor: Option<String>,
+}
+
+/// Which jobs of BETO are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct BetoQuery {
+    /// Jobs that read this dataset.
+    dataset_id: Option<String>,
+    /// At most so many, 1 to 1000; 50 when absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+}
+
+/// Lists jobs, newest first.
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    tag = "views",
+    operation_id = "look_at_jobs",
+    params(ListQuery),
+    responses((status = 200, description = "One page.", body = PreprocList), openapi::BadQuery)
+)]
+pub(in crate::http) async fn list(
+    State(app): State<App>,
+    client: Client,
+    body::Query(query): body::Query<ListQuery>,
+) -> Result<Json<PreprocList>> {
+    let page = Page::read(query.limit.as_deref(), query.offset.as_deref(), query.cursor.as_deref())?;
+    let filter = JobFilter {
+        states: query.status.map_or(Ok(Vec::new()), |word| states(View::Preproc, "status", &word))?,
+        kind: query.kind,
+        dataset: query.dataset_id,
+        ..seen_by(&client)
+    };
+    let JobPage { jobs, total, next } = app.store.list_jobs(&filter, page.start, page.limit).await?;
+    let items = jobs.into_iter().map(|(id, record)| Ok(preproc_item(&Job::read(id, record)?)));
+    Ok(Json(PreprocList {
+        items: items.collect::<Result<_>>()?,
+        total,
+        next_cursor: next.map(|cursor| cursor.to_string()),
+    }))
+}
+
+/// Gives the latest jobs of BETO, whole.
+#[utoipa::path(
+    get,
+    path = "/jobs/preproc/beto/status",
+    tag = "views",
+    operation_id = "beto_status",
+    params(BetoQuery),
+    responses((status = 200, description = "The jobs, newest first.", body = BetoStatus), openapi::BadQuery)
+)]
+pub(in crate::http) async fn beto_status(
+    State(app): State<App>,
+    client: Client,
+    body::Query(query): body::Query<BetoQuery>,
+) -> Result<Json<BetoStatus>> {
+    let page = Page::read(query.limit.as_deref(), None, None)?;
+    let filter = JobFilter { kind: Some(BETO_KIND.to_owned()), dataset: query.dataset_id, ..seen_by(&client) };
+    let found = app.store.list_jobs(&filter, page.start, page.limit).await?;
+    let jobs = found.jobs.into_iter().map(|(id, record)| Ok(preproc_job(Job::read(id, record)?)));
+    Ok(Json(BetoStatus { jobs: jobs.collect::<Result<_>>()? }))
+}
 
 /// Has BETO label the comments of a dataset.
 ///

@@ -1,18 +1,28 @@
 //! `/v1/toolkit`: how a job is, in the toolkit's envelope.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use axum::{Json, extract::State};
-use relevo_shared::view::toolkit::{AskStatus, Envelope, ToolkitJob};
+use relevo_shared::view::toolkit::{AskStatus, AskStatuses, Envelope, ToolkitJob};
+use serde_json::{Map, Value};
 
 use super::{
     super::{App, auth::Client, body, openapi},
+    listing::seen_by,
     own,
 };
 use crate::{
     error::{Error, Result},
-    view::{self, Job, Surroundings},
+    store::{JobFilter, PageStart},
+    time::now_ms,
+    view::{self, Job, Surroundings, View},
 };
+
+/// Seconds that count as lately when nobody says otherwise, and at most: a year.
+const LATELY: f64 = 600.0;
+const LONGEST_AGO: f64 = 31_622_400.0;
+/// Jobs that are told of.
+const MOST: usize = 1000;
 
 /// Says how a job is.
 #[utoipa::path(
@@ -35,6 +45,39 @@ pub(in crate::http) async fn job_status(
     let job = own(&app, &client, &job_id).await?;
     let around = surroundings(&app, &job).await?;
     Ok(Json(view::job_status("/v1/toolkit/job/status", &job, &around, begun.elapsed())))
+}
+
+/// Says how each job is that was created lately, newest first.
+///
+/// At most a thousand are told of.
+#[utoipa::path(
+    post,
+    path = "/v1/toolkit/jobs/status",
+    tag = "views",
+    operation_id = "toolkit_jobs_status",
+    request_body = Option<AskStatuses>,
+    responses((status = 200, description = "The status of each job, by its id.", body = Envelope<BTreeMap<String, String>>))
+)]
+pub(in crate::http) async fn jobs_status(
+    State(app): State<App>,
+    client: Client,
+    body::MaybeJson(asked): body::MaybeJson<AskStatuses>,
+) -> Result<Json<Envelope<Map<String, Value>>>> {
+    let begun = Instant::now();
+    let seconds = asked.unwrap_or_default().since_seconds.unwrap_or(LATELY);
+    if !(0.0..=LONGEST_AGO).contains(&seconds) {
+        return Err(Error::invalid("since_seconds", format!("must be 0 to {LONGEST_AGO}")));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it is at most a year")]
+    let since = now_ms() - (seconds * 1000.0) as i64;
+    let filter = JobFilter { created_after: Some(since), ..seen_by(&client) };
+    let found = app.store.list_jobs(&filter, PageStart::Offset(0), MOST).await?;
+    let statuses = found.jobs.into_iter().map(|(id, record)| {
+        let job = Job::read(id, record)?;
+        Ok((id.to_string(), Value::from(View::Toolkit.word(job.state))))
+    });
+    let statuses = statuses.collect::<Result<_>>()?;
+    Ok(Json(view::envelope("/v1/toolkit/jobs/status", statuses, begun.elapsed())))
 }
 
 /// Says whether the token is good.

@@ -57,8 +57,10 @@ local LIVE_EVENTS = 1000
 -- Has those who watch a job look at it.
 local function call_watchers(job) redis.call("PUBLISH", "relevo:live:" .. job, "") end
 
--- Tells those who watch a job that something has failed and is tried again.
-local function tell_setback(prefix, job, setback, now)
+-- Tells those who watch a job that something has failed and is tried again, and writes it down: the history is not trimmed by
+-- what a talkative task tells of itself.
+local function tell_setback(prefix, job, branch, setback, now)
+  record(prefix, job, "set_back", "branch", branch == job and "" or branch, "error", setback)
   local record_key = prefix .. "job:" .. job
   local seq = next_seq(redis.call("HGET", record_key, "seq"), now)
   redis.call("HSET", record_key, "seq", whole(seq))
@@ -200,7 +202,7 @@ local function apply_step(prefix, branch, record_key, step, terms, now, fields)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  if step.setback then tell_setback(prefix, job, step.setback, now) end
+  if step.setback then tell_setback(prefix, job, branch, step.setback, now) end
   if terms.task_state == "open" then drop_approval(prefix, branch) end
   if terms.fan and terms.fan ~= "" then drop_fan(prefix, job .. "." .. terms.fan) end
   for _, name in ipairs({"execution", "current", "result", "error", "child", "fan"}) do
