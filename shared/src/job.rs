@@ -369,3 +369,11 @@ pub enum LogLevel {
     /// Something failed.
     Error,
 }
+
+impl LogLevel {
+    /// The level that a word stands for.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        serde_json::from_value(Value::from(word)).ok()
+    }
+}

@@ -1,11 +1,11 @@
 //! The samples of the API documents, each as it stands there, against a real service with real jobs.
 
-use std::{sync::Arc, thread};
+use std::{collections::BTreeSet, sync::Arc, thread};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use relevo_shared::job::JobState;
 use relevo_tables::ParquetTableWriter;
-use rig::{Hand, Redis, Relevo, SOON, Sample, text, until};
+use rig::{Hand, Redis, Relevo, SOON, Sample, Worker, text, until};
 use serde_json::{Value, json};
 
 /// What the documents call a job, a token and a key.
@@ -127,19 +127,30 @@ fn curl_of_the_ui_guide() {
 
 #[test]
 fn javascript_of_the_ui_guide_creates_a_job_and_polls_it() {
-    let world = World::new();
-    let sample = world
-        .sample("001_create_and_poll.javascript")
-        .given(json!({ "datasetId": 48, "token": world.token }))
+    let relevo = Relevo::shipped();
+    let _worker = Worker::start(&relevo, "sampler");
+    let rows: String = (0..1500).map(|n| format!("{n},{}\n", n % 7)).collect();
+    assert_eq!(relevo.api().put("/api/datasets/48/tables/primary", format!("n,day\n{rows}")).status, 200);
+    let sample = Sample::of(&relevo, "001_create_and_poll.javascript")
+        .given(json!({ "datasetId": 48, "token": relevo.environment()["RELEVO_CLIENT_TOKEN"] }))
         .then("for (;;) { const data = await pollJobStatus(job_id); if (data) { console.log(JSON.stringify(data)); process.exit(); } }");
 
-    let (ran, drawn) = thread::scope(|scope| {
-        let drawing = scope.spawn(|| world.draw());
-        (sample.run(&world.relevo), drawing.join().expect("the rows are drawn"))
-    });
+    let data = sample.run(&relevo).json();
 
-    let data = ran.json();
-    assert_eq!((&data["job_id"], &data["total"]), (&json!(drawn), &json!(3)));
+    assert_eq!(
+        (&data["total"], &data["has_more"], &data["table_key"]),
+        (&json!(1000), &json!(true), &json!("primary"))
+    );
+    let rows = data["rows"].as_array().expect("rows are a list");
+    assert_eq!(rows.len(), 100);
+    assert!(
+        rows.iter().all(|row| row["n"].as_i64().zip(row["day"].as_i64()).is_some_and(|(n, day)| n % 7 == day)),
+        "{data}"
+    );
+    let id = text(&data["job_id"]);
+    let csv = relevo.api().get(&format!("/api/sampling/jobs/{id}/data?format=csv&columns=n")).text();
+    let drawn: BTreeSet<&str> = csv.split_terminator("\r\n").skip(1).collect();
+    assert_eq!(drawn.len(), 1000, "a row was drawn twice");
 }
 
 #[test]
@@ -164,7 +175,15 @@ fn javascript_of_the_ui_guide_shows_a_history_and_handles_errors() {
 #[test]
 fn curl_of_the_jobs_document() {
     let world = World::new();
-    let (running, _task) = world.running();
+    let (running, task) = world.running();
+    let logs = json!({
+        "worker_id": "hand", "lease_token": task.lease_token,
+        "logs": [
+            { "level": "info", "message": "Loaded 350 pages" },
+            { "level": "warning", "message": "Rate limit approaching, adding delay", "context": { "delay_ms": 500 } },
+        ],
+    });
+    assert_eq!(world.hand.api().post(&format!("/_worker/tasks/{}/progress", task.task_id), &logs).status, 200);
     let run = |name: &str| world.sample(name).sending(&world.token);
 
     let list = world.curl(&run("002_list_running.curl"));
@@ -172,8 +191,12 @@ fn curl_of_the_jobs_document() {
     assert_eq!(list["jobs"][0]["message"], "Processing chunks (95/147)");
     let job = world.curl(&run("002_get_a_job.curl").with(OTHER_JOB, &running));
     assert_eq!((&job["job_id"], &job["metadata"]["filename"]), (&json!(running), &json!("VxRail_Admin_Guide.pdf")));
+    let logs = world.curl(&run("002_logs.curl").with(OTHER_JOB, &running));
+    assert_eq!((&logs["total"], &logs["logs"][0]["context"]), (&json!(1), &json!({ "delay_ms": 500 })));
     let cancelled = world.curl(&run("002_cancel.curl").with(OTHER_JOB, &running));
     assert_eq!(cancelled, json!({ "job_id": running, "status": "cancelled", "message": "Job cancelled successfully" }));
+    let cleaned = world.curl(&run("002_clean_up.curl"));
+    assert_eq!((&cleaned["message"], &cleaned["jobs_deleted"]), (&json!("Cleanup complete"), &json!(0)));
 }
 
 #[test]

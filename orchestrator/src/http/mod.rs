@@ -174,7 +174,9 @@ routes! {
     "/api/v1/dashboard" => get(overview::dashboard);
     // The same jobs in the words of other documents.
     "/api/jobs" => get(views::jobs::list);
-    "/api/jobs/{job_id}" => get(views::jobs::show);
+    "/api/jobs/cleanup" => post(views::removal::clean_up);
+    "/api/jobs/{job_id}" => get(views::jobs::show).delete(views::removal::delete);
+    "/api/jobs/{job_id}/logs" => get(views::jobs::logs);
     "/api/jobs/{job_id}/cancel" => post(views::jobs::cancel);
     "/api/sampling/datasets/{dataset_id}/jobs" => post(views::sampling::create);
     "/api/sampling/jobs/{job_id}/data" => get(views::sample_rows::data);

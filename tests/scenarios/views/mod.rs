@@ -1,7 +1,9 @@
 //! The documents beside `/api/v1`: the same jobs, told in their words.
 
 mod lists;
+mod logs;
 mod refusals;
+mod removal;
 mod rows;
 mod states;
 mod toolkit;

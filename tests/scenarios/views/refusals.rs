@@ -17,7 +17,11 @@ fn routes_of(id: &str) -> Vec<(Method, String, Value)> {
         (Method::POST, format!("/api/v1/jobs/{id}/cancel"), json!({})),
         (Method::POST, format!("/api/v1/jobs/{id}/retry"), json!({})),
         get(format!("/api/jobs/{id}")),
+        get(format!("/api/jobs/{id}/logs")),
+        get(format!("/api/jobs/{id}/events")),
+        get(format!("/api/jobs/{id}/stream")),
         (Method::POST, format!("/api/jobs/{id}/cancel"), json!({})),
+        (Method::DELETE, format!("/api/jobs/{id}"), Value::Null),
         get(format!("/api/sampling/jobs/{id}/data")),
         get(format!("/jobs/{id}")),
     ]

@@ -1,7 +1,8 @@
 //! One job, told by every document.
 
+use relevo_shared::job::JobState;
 use reqwest::StatusCode;
-use rig::{Api, Relevo, SOON, until};
+use rig::{Api, Redis, Relevo, SOON, until};
 use serde_json::{Value, json};
 
 use super::EachState;
@@ -104,7 +105,7 @@ fn an_attempt_that_failed_is_told_beside_the_end_of_the_job() {
     assert_eq!((&job["status"], &job["error_message"]), (&json!("running"), &Value::Null));
     assert_eq!((&job["errors"][0]["code"], &job["errors"][0]["fatal"]), (&json!("Worker.Transient"), &json!(false)));
     assert_eq!(hand.fail(&again, "PERMANENT").status, 200);
-    relevo.api().wait(&id, relevo_shared::job::JobState::Quarantined);
+    relevo.api().wait(&id, JobState::Quarantined);
 
     let errors: Vec<_> =
         told()["errors"].as_array().expect("a list").iter().map(|error| error["code"].clone()).collect();
@@ -112,6 +113,34 @@ fn an_attempt_that_failed_is_told_beside_the_end_of_the_job() {
     let history = get(&relevo.api(), &format!("/api/v1/jobs/{id}/history"));
     let setback = history.as_array().expect("a list").iter().find(|event| event["event"] == "set_back");
     assert_eq!(setback.expect("it is written down")["error"]["message"], "as the test wants it");
+}
+
+#[test]
+fn a_job_that_was_packed_is_told_as_before() {
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &[("RELEVO_PACK_AFTER_SECONDS", "3")]);
+    let hand = relevo.hand("packed", &["hand"]);
+    let id = relevo.api().create("jobs/by_hand", &json!({ "id": "my-own-7", "dataset_id": 48 }));
+    assert_eq!(hand.fail(&hand.claim(), "TRANSIENT").status, 200);
+    assert_eq!(hand.succeed(&hand.claim(), &json!({ "rows": 12, "list": [1] })).status, 200);
+    relevo.api().wait(&id, JobState::Completed);
+    let told = || {
+        let api = relevo.api();
+        let mut toolkit = api.post("/v1/toolkit/job/status", &json!({ "job_id": id })).json();
+        (toolkit["run_time"], toolkit["total_time"]) = (Value::Null, Value::Null);
+        let paths =
+            [format!("/api/jobs/{id}"), format!("/jobs/{id}"), format!("/api/v1/jobs/{id}"), "/api/jobs".to_owned()];
+        (paths.map(|path| get(&api, &path)), toolkit)
+    };
+    let key = format!("relevo:{{p00}}:packed:{id}");
+    let is_packed = || redis::cmd("EXISTS").arg(&key).query::<bool>(&mut relevo.redis()).expect("Redis answers");
+    let before = told();
+    assert!(!is_packed(), "it was packed at once");
+
+    until("the job to be packed", SOON, || is_packed().then_some(()));
+
+    assert_eq!(told(), before);
+    assert_eq!(before.0[0]["errors"].as_array().map(Vec::len), Some(1), "{}", before.0[0]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use axum::{Json, extract::State};
 use relevo_shared::{
     JobId,
-    job::JobState,
-    view::jobs::{JobCancelled, JobDetail, JobList},
+    job::{JobState, LogLevel},
+    view::jobs::{JobCancelled, JobDetail, JobList, JobLogs},
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -12,13 +12,18 @@ use utoipa::IntoParams;
 use super::{
     super::{App, auth::Client, body, jobs::own_job, openapi},
     listing::{Page, instant, seen_by, states},
+    numbers::number_within,
     own,
 };
 use crate::{
     error::{Error, Result},
     store::{JobFilter, JobPage},
-    view::{Job, View, job_detail, job_item},
+    view::{Job, View, job_detail, job_item, log_entries},
 };
+
+/// Lines of an answer: when nobody says how many, and at most.
+const LINES: usize = 100;
+const MOST_LINES: usize = 10_000;
 
 /// Which jobs are wanted. Those of an unknown user are none.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -147,4 +152,44 @@ pub(in crate::http) async fn cancel(
     app.engine.cancel_job(job_id, &client.name).await?;
     let status = View::Jobs.word(JobState::Cancelled).to_owned();
     Ok(Json(JobCancelled { job_id, status, message: "Job cancelled successfully".to_owned() }))
+}
+
+/// Which lines are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(in crate::http) struct LogsQuery {
+    /// The mildest level that is told: `debug`, `info`, `warning` or `error`; all when absent.
+    #[param(value_type = Option<LogLevel>, inline)]
+    level: Option<String>,
+    /// At most so many lines, the latest ones, 1 to 10000; 100 when absent.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
+    limit: Option<String>,
+}
+
+/// Gives the lines that a job's tasks wrote.
+#[utoipa::path(
+    get,
+    path = "/api/jobs/{job_id}/logs",
+    tag = "views",
+    operation_id = "get_job_logs",
+    params(("job_id" = JobId, Path, description = "The job."), LogsQuery),
+    responses(
+        (status = 200, description = "The latest lines, oldest first.", body = JobLogs),
+        openapi::NotFound,
+        openapi::BadQuery,
+    )
+)]
+pub(in crate::http) async fn logs(
+    State(app): State<App>,
+    client: Client,
+    body::Path(id): body::Path<String>,
+    body::Query(query): body::Query<LogsQuery>,
+) -> Result<Json<JobLogs>> {
+    let wrong = || Error::invalid("level", "must be debug, info, warning or error");
+    let level = query.level.map_or(Ok(LogLevel::Debug), |word| LogLevel::from_word(&word).ok_or_else(wrong))?;
+    let limit = number_within("limit", query.limit.as_deref(), 1..=MOST_LINES)?.unwrap_or(LINES);
+    let job_id = own_job(&app, &client, &id).await?;
+    let (logs, total) = log_entries(app.store.read_logs(job_id).await?, level, limit);
+    Ok(Json(JobLogs { job_id, logs, total }))
 }

@@ -4,6 +4,7 @@ pub(super) mod jobs;
 mod listing;
 mod numbers;
 pub(super) mod preproc;
+pub(super) mod removal;
 pub(super) mod sample_rows;
 pub(super) mod sampling;
 pub(super) mod toolkit;

@@ -20,8 +20,8 @@ pub const MEMORY_BYTES: usize = 512 << 20;
 /// The disk's own size is the bound: what is spilled lies beside the table itself.
 const SPILL_BYTES: u64 = u64::MAX;
 
-/// A session for one task: as many threads as there are cores, at most [`MEMORY_BYTES`] of memory, the rest in files of the
-/// task's work folder.
+/// A session for one task: as many threads as there are cores, at most [`MEMORY_BYTES`] of memory, the rest in files of
+/// the task's work folder.
 ///
 /// # Errors
 /// `Transient` when the work folder cannot be written to.
