@@ -38,9 +38,15 @@ source "$work/data/dev.env"
 set +a
 
 # Jobs that there are, each in quotes as schemathesis reads values. Some will be cancelled on the way.
-for _ in {1..10}; do
-    "$target/debug/relevo" submit echo --json |
-        python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["job_id"]))' >>"$work/jobs.txt"
+submit() {
+    "$target/debug/relevo" submit echo --json | python3 -c 'import json, sys; print(json.dumps(json.load(sys.stdin)["job_id"]))'
+}
+for _ in {1..10}; do submit >>"$work/jobs.txt"; done
+# Jobs that have ended: what is told of another one has no end.
+for _ in {1..2}; do
+    job=$(submit)
+    "$target/debug/relevo" cancel "${job//\"/}" >/dev/null
+    echo "$job" >>"$work/ended.txt"
 done
 cp tests/api/schemathesis.toml "$work"
 cd "$work"

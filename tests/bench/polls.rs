@@ -1,6 +1,6 @@
 //! Measures what long polls cost while they wait: memory, connections to Redis, and processor time.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use rig::{Durability, Redis, Relevo, SOON, until};
 
@@ -26,7 +26,6 @@ fn main() {
 fn measure(redis: &Redis, relevo: &mut Relevo, polls: usize) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     let (url, token) = (relevo.url().to_owned(), relevo.environment()["RELEVO_WORKER_TOKEN"].clone());
-    let pid = relevo.process().id();
     for number in 0..polls {
         let _registered = relevo.hand(&format!("w{number}"), &["hand"]);
     }
@@ -37,10 +36,11 @@ fn measure(redis: &Redis, relevo: &mut Relevo, polls: usize) {
     });
     let all = runtime.spawn(futures_util::future::join_all(lanes.collect::<Vec<_>>()));
     until("all polls to wait", SOON, || (waiting(relevo) == polls).then_some(()));
-    let before = cpu_seconds(pid);
+    let before = relevo.process().cpu_seconds();
     std::thread::sleep(LOOK);
-    let share = (cpu_seconds(pid) - before) / LOOK.as_secs_f64();
-    println!("| {polls} | {} | {} | {:.1} % |", resident_mib(pid), connections(redis), share * 100.0);
+    let share = (relevo.process().cpu_seconds() - before) / LOOK.as_secs_f64();
+    let memory = relevo.process().resident_mib();
+    println!("| {polls} | {memory} | {} | {:.1} % |", redis.connections(), share * 100.0);
     all.abort();
 }
 
@@ -48,25 +48,4 @@ fn waiting(relevo: &Relevo) -> usize {
     let metrics = relevo.api().get("/_public/metrics").text();
     let line = metrics.lines().find_map(|line| line.strip_prefix("relevo_waiting_polls "));
     line.map_or(0, |count| count.parse().expect("a gauge is a number"))
-}
-
-fn connections(redis: &Redis) -> usize {
-    let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut redis.connection()).expect("Redis answers");
-    // One of them asks this.
-    list.lines().count() - 1
-}
-
-fn resident_mib(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
-}
-
-/// Processor time of a process so far.
-fn cpu_seconds(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the process runs");
-    let after_name = stat.rsplit(')').next().expect("the name stands in brackets");
-    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    // A tick is a hundredth of a second on every Linux that there is.
-    ticks / 100.0
 }

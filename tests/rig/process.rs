@@ -62,6 +62,24 @@ impl Process {
         self.child.id()
     }
 
+    /// Its resident memory, in MiB.
+    #[must_use]
+    pub fn resident_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("the process runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
+    /// Its processor time so far, in seconds.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the process runs");
+        let after_name = stat.rsplit(')').next().expect("the name stands in brackets");
+        let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok());
+        // A tick is a hundredth of a second on every Linux that there is.
+        ticks.sum::<f64>() / 100.0
+    }
+
     /// Whether it has not ended yet.
     #[must_use]
     pub fn is_running(&mut self) -> bool {

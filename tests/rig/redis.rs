@@ -61,6 +61,14 @@ impl Redis {
         connect(self.port).expect("the test's own Redis answers")
     }
 
+    /// How many connections it has, but for those of the test.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut self.connection()).expect("Redis answers");
+        // One of them asks this.
+        list.lines().count() - 1
+    }
+
     /// How many log lines are kept of a job.
     #[must_use]
     pub fn log_lines(&self, job: &str) -> usize {

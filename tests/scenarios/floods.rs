@@ -41,12 +41,6 @@ fn scripts(relevo: &Relevo) -> f64 {
     sample(relevo, r#"relevo_redis_call_seconds_count{call="report_progress"}"#)
 }
 
-fn resident_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the kernel tells");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
-}
-
 fn held(relevo: &Relevo, hand: &Hand) -> (String, Task) {
     let id = relevo.api().create("jobs/by_hand", &json!({}));
     (id, hand.claim())
@@ -129,14 +123,14 @@ fn a_watcher_that_does_not_read_is_cut_off_and_comes_back_for_the_rest() {
     let hand = relevo.hand("talker", &["hand"]);
     let (id, task) = held(&relevo, &hand);
     write_much(&hand, &task);
-    let before = resident_mib(relevo.process().id());
+    let before = relevo.process().resident_mib();
 
     let path = format!("/api/jobs/{id}/stream?since=0&logs=debug");
     let mut slow: Vec<_> = (0..20).map(|_| relevo.socket(&path).expect("the job can be watched")).collect();
     let dropped = r#"relevo_subscribers_dropped_total{transport="websocket"}"#;
     until("all of them to be cut off", SOON, || (sample(&relevo, dropped) >= 20.0).then_some(()));
 
-    let after = resident_mib(relevo.process().id());
+    let after = relevo.process().resident_mib();
     assert!(after < before + 60, "{before} MiB became {after}: what 20 watchers did not read was kept for them");
     assert_eq!(sample(&relevo, r#"relevo_subscribers{transport="websocket"}"#), 0.0);
     drop(slow.drain(1..));

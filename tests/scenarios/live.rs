@@ -2,8 +2,9 @@
 
 use std::thread;
 
+use redis::Commands;
 use reqwest::Method;
-use rig::{Event, Events, Hand, Redis, Relevo, Socket};
+use rig::{Event, Events, Hand, Redis, Relevo, SOON, Socket, until};
 use serde_json::{Value, json};
 
 pub(crate) fn stream(relevo: &Relevo, job: &str, query: &str) -> Socket {
@@ -118,6 +119,7 @@ fn whoever_comes_late_hears_first_how_the_job_stands() {
 
 #[test]
 fn whoever_reconnects_elsewhere_misses_nothing_and_hears_nothing_twice() {
+    const REPORTS: usize = 24;
     let redis = Redis::start();
     let replicas = [Relevo::serve(&redis, &[]), Relevo::serve(&redis, &[])];
     let hand = replicas[0].hand("talker", &["hand"]);
@@ -126,27 +128,27 @@ fn whoever_reconnects_elsewhere_misses_nothing_and_hears_nothing_twice() {
     let mut heard = Vec::new();
     thread::scope(|scope| {
         let telling = scope.spawn(|| {
-            for n in 0..40 {
+            for n in 0..REPORTS {
                 let status = if n % 2 == 0 { "running" } else { "completed" };
                 let stage = json!({ "name": format!("s{}", n % 7), "status": status });
                 let line = json!({ "level": "info", "message": n.to_string() });
                 let body =
-                    json!({ "progress": n as f64 / 40.0, "message": n.to_string(), "stages": [stage], "logs": [line] });
+                    json!({ "progress": n as f64 / REPORTS as f64, "message": n.to_string(), "stages": [stage], "logs": [line] });
                 assert_eq!(hand.tell(&task, body).status, 200);
             }
             assert_eq!(hand.succeed(&task, &json!({})).status, 200);
         });
         let mut since = 0;
-        for turn in 0.. {
+        'watching: for turn in 0.. {
             let relevo = &replicas[turn % 2];
             let mut socket = stream(relevo, &id, &format!("?since={since}&logs=debug"));
-            for _ in 0..1 + turn % 5 {
-                let message = socket.receive();
-                since = seq(&message);
-                heard.push(message);
-            }
-            if heard.last().is_some_and(|last| last["type"] == "completed") {
-                break;
+            for _ in 0..=turn % 5 {
+                heard.push(socket.receive());
+                let last = heard.last().expect("it was just heard");
+                since = seq(last);
+                if last["type"] == "completed" {
+                    break 'watching;
+                }
             }
         }
         telling.join().expect("every report is taken");
@@ -157,7 +159,7 @@ fn whoever_reconnects_elsewhere_misses_nothing_and_hears_nothing_twice() {
     assert_eq!(numbers, kept(&redis, &id), "what was heard is what is kept");
     assert!(seq(&end) > *numbers.last().expect("much was heard"));
     let lines = heard.iter().filter(|message| message["type"] == "log").map(|line| word(line, "message").to_owned());
-    assert_eq!(lines.collect::<Vec<_>>(), (0..40).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(lines.collect::<Vec<_>>(), (0..REPORTS).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
 /// The numbers of all that is kept of a job, in order.
@@ -316,4 +318,43 @@ fn whoever_comes_back_too_late_is_told_that_something_is_missing() {
     assert_eq!(word(&next, "type"), "stage");
     let mut rest = stream(&relevo, &id, &format!("?since={}", seq(&next)));
     assert_ne!(rest.receive()["missed"], json!(true), "nothing is missing after what was kept");
+}
+
+#[test]
+fn a_job_that_is_packed_says_what_is_left_of_it_and_can_be_watched_again() {
+    const LINES: usize = 1_200;
+    let redis = Redis::start();
+    let relevo = Relevo::serve(&redis, &[("RELEVO_PACK_AFTER_SECONDS", "0")]);
+    let hand = relevo.hand("talker", &["hand"]);
+    let (id, task) = held(&relevo, &hand);
+    assert_eq!(hand.report(&task, 0.5, "half").status, 200);
+    let first = seq(&stream(&relevo, &id, "?since=0").receive());
+    for part in 0..2 {
+        let line = |n: usize| json!({ "level": "info", "message": (part * LINES / 2 + n).to_string() });
+        let lines: Vec<Value> = (0..LINES / 2).map(line).collect();
+        assert_eq!(hand.tell(&task, json!({ "logs": lines, "progress": 0.6 })).status, 200);
+    }
+    assert_eq!(hand.fail(&task, "PERMANENT").status, 200);
+    let packed = format!("relevo:{{p00}}:packed:{id}");
+    let is_packed = || redis.connection().exists::<_, bool>(&packed).expect("Redis answers");
+    until("the job to be packed", SOON, || is_packed().then_some(()));
+
+    let (late, code, _) = stream(&relevo, &id, &format!("?since={first}&logs=debug")).rest();
+    let (fresh, ..) = stream(&relevo, &id, "").rest();
+    let end = fresh.first().expect("it has ended");
+    assert_eq!((late.len(), fresh.len(), code), (2, 1, 1000), "{late:?}");
+    assert_eq!((&late[0]["missed"], &late[0]["seq"], &late[0]["progress"]), (&json!(true), &json!(first), &json!(0.6)));
+    assert_eq!((&late[1], word(end, "status")), (end, "failed"));
+    assert_eq!(events(&relevo, &id, "", Some(seq(end))).err(), Some(204));
+
+    // A retry brings its lines back, and what comes then has higher numbers than all before.
+    assert_eq!(relevo.api().post(&format!("/api/v1/jobs/{id}/retry"), &json!({})).status, 200);
+    let again = hand.claim();
+    let mut goes_on = stream(&relevo, &id, &format!("?since={}&logs=debug", seq(end)));
+    let mut all = stream(&relevo, &id, "?since=0&logs=debug");
+    assert_eq!(hand.tell(&again, json!({ "logs": [{ "level": "info", "message": "again" }] })).status, 200);
+    assert_eq!(word(&goes_on.receive(), "message"), "again");
+    let words: Vec<String> = (0..=LINES).map(|_| word(&all.receive(), "message").to_owned()).collect();
+    let expected = (0..LINES).map(|n| n.to_string()).chain(["again".to_owned()]);
+    assert_eq!(words, expected.collect::<Vec<_>>());
 }

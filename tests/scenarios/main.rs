@@ -28,6 +28,7 @@ mod operations;
 mod outages;
 mod overview;
 mod polls;
+mod profiling;
 mod refusals;
 mod samples;
 mod sampling;

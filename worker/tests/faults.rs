@@ -203,6 +203,23 @@ async fn a_talkative_task_sends_few_reports_and_the_last_one_before_its_result()
 }
 
 #[tokio::test]
+async fn a_report_that_is_sent_away_or_answered_late_arrives_before_the_result() {
+    let (orchestrator, _worker) = start(registry, &[]).await;
+    orchestrator.report_faults.lock().unwrap().extend([429, 429]);
+    *orchestrator.report_delay.lock().unwrap() = Duration::from_millis(300);
+    let task = orchestrator.queue("chatter", &json!({}));
+
+    orchestrator.result_of(task).await;
+
+    let told = orchestrator.told();
+    let mut last = told.iter().rev();
+    let last = last.find_map(|told| if let Told::Progress(_, report) = told { Some(report) } else { None });
+    assert_eq!(last.unwrap().message.as_deref(), Some("said everything"));
+    assert!(matches!(told.last(), Some(Told::Result(_))), "{:?}", told.last());
+    assert!(orchestrator.report_faults.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_failed_task_says_which_stage_failed() {
     let (orchestrator, _worker) = start(registry, &[]).await;
     let task = orchestrator.queue("chatter", &json!({ "fail": true }));

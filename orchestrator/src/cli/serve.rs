@@ -3,7 +3,11 @@
 use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
-use tokio::{net::TcpListener, signal::unix::SignalKind, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::SignalKind,
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -27,6 +31,13 @@ use crate::{
 
 /// Requests and webhooks under way may take this long after a signal; polls that wait are answered at once.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A connection whose other end has taken nothing for so long is cut, whatever it was for.
+#[cfg(target_os = "linux")]
+const UNTAKEN: Duration = Duration::from_secs(60);
+/// Bytes that the system keeps for one whose other end does not read, beside what that has taken in already.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 128 * 1024;
 
 /// `relevo serve`.
 pub(super) async fn serve(settings: Settings) -> Result<ExitCode, Failure> {
@@ -137,10 +148,7 @@ impl Service {
         background.spawn(duties::watch_blueprints(Arc::clone(&app.catalogue)));
         background.spawn(duties::measure(app.store.clone(), Arc::clone(&app.catalogue), Arc::clone(&app.metrics)));
         let mut delivering = tokio::spawn(Arc::clone(&app.webhooks).run(stopping.clone()));
-        // Answers are small and wanted at once.
-        let listener = listener.tap_io(|socket| {
-            let _ = socket.set_nodelay(true);
-        });
+        let listener = listener.tap_io(|socket| tune(socket));
         // Where a request comes from counts for its limits.
         let (commands, reports, watchers) =
             (Arc::clone(&app.commands), Arc::clone(&app.reports), Arc::clone(&app.watchers));
@@ -166,6 +174,18 @@ impl Service {
         let _ = tokio::time::timeout(SHUTDOWN_GRACE, all_done).await;
         let _ = tokio::task::spawn_blocking(move || traces.close()).await;
         Ok(())
+    }
+}
+
+/// Sets a connection up that has been accepted. What cannot be set stays as the system has it.
+fn tune(socket: &TcpStream) {
+    // Answers are small and wanted at once.
+    let _ = socket.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    {
+        let socket = socket2::SockRef::from(socket);
+        let _ = socket.set_tcp_user_timeout(Some(UNTAKEN));
+        let _ = socket.set_tcp_notsent_lowat(UNSENT);
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::{collections::HashMap, process::ExitCode, time::Duration};
 
+use futures_util::StreamExt;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use relevo_shared::{
     JobId,
     job::{JobState, JobView, Stage, StageStatus},
 };
+use reqwest::Method;
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{
     Failure,
@@ -16,8 +18,8 @@ use super::{
     output::{self, harmless},
 };
 
-/// Often enough for the eye.
-const PERIOD: Duration = Duration::from_millis(200);
+/// What is not told in an event, such as that a worker has begun, is seen after this long.
+const PERIOD: Duration = Duration::from_secs(1);
 /// Steps of a bar.
 const STEPS: u64 = 1000;
 
@@ -35,6 +37,8 @@ pub(super) struct WatchArguments {
 pub(super) async fn watch(arguments: WatchArguments) -> Result<ExitCode, Failure> {
     let client = ApiClient::new(&arguments.connection)?;
     let mut screen = Screen::new(arguments.json);
+    let events = client.request(Method::GET, &format!("/api/jobs/{}/events", arguments.job));
+    let mut events = client.send(events).await?.bytes_stream();
     loop {
         let job = client.job(&arguments.job).await?;
         let state = job.state().ok_or_else(|| format!("unknown state {}", job.status))?;
@@ -42,7 +46,10 @@ pub(super) async fn watch(arguments: WatchArguments) -> Result<ExitCode, Failure
         if state.is_terminal() {
             return screen.finish(&job, state);
         }
-        sleep(PERIOD).await;
+        // An event says that there is something to see, not what. Where the stream has broken off, time alone says so.
+        if let Ok(None | Some(Err(_))) = timeout(PERIOD, events.next()).await {
+            sleep(PERIOD).await;
+        }
     }
 }
 

@@ -154,6 +154,19 @@ fn text_of(message: Message) -> Utf8Bytes {
     Utf8Bytes::try_from(message.text).expect("JSON is UTF-8")
 }
 
+/// An event of the stream.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it only describes: events are written as text")]
+struct JobEvent {
+    /// The `seq` of the message.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+    /// Its `type`.
+    event: String,
+    /// The message, as JSON: a `JobMessage`.
+    data: String,
+}
+
 /// Tells all that happens to a job as server-sent events.
 ///
 /// Each event has the `seq` of its message as `id`, its `type` as `event`, and the whole message as `data`: those of the WebSocket.
@@ -167,10 +180,10 @@ fn text_of(message: Message) -> Utf8Bytes {
     params(
         ("job_id" = JobId, Path, description = "The job."),
         LiveQuery,
-        ("Last-Event-ID" = Option<u64>, Header, description = "As `since`, and goes before it."),
+        ("Last-Event-ID" = Option<u64>, Header, description = "As `since`, and goes before it.", nullable = false),
     ),
     responses(
-        (status = 200, description = "Events until the job ends.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events until the job ends.", body = JobEvent, content_type = "text/event-stream"),
         (status = 204, description = "The event that `Last-Event-ID` names was the last one."),
         openapi::NotFound,
         openapi::BadQuery,

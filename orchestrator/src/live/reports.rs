@@ -12,7 +12,7 @@ use std::{
 use relevo_shared::{JobId, TaskId, worker::ProgressReport};
 use tokio::{
     sync::{Notify, oneshot},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
@@ -30,6 +30,8 @@ const APART: Duration = Duration::from_millis(250);
 /// Callers that may wait for one task; others are to come again later.
 const WAITING: usize = 256;
 const COME_AGAIN: Duration = Duration::from_secs(1);
+/// How long reports on their way may hold up the end of their task.
+const HOLD_UP: Duration = Duration::from_secs(2);
 
 /// The reports that this replica has taken and not stored yet; one per replica.
 #[derive(Debug)]
@@ -112,7 +114,7 @@ impl Reports {
                 Some(desk) if desk.leaving.contains(&task) => Arc::clone(&desk.written).notified_owned(),
                 _ => return,
             };
-            written.await;
+            let _ = timeout(HOLD_UP, written).await;
         }
     }
 

@@ -206,6 +206,14 @@ impl Watchers {
         let of_event = |event| Message::from(message::of_event(job, event));
         let mut page = Page { messages: read.events.into_iter().map(of_event).collect(), more: read.more, over: false };
         if read.over && !read.more {
+            let reached = page.messages.last().map_or(after, |message| message.seq);
+            if read.packed
+                && let Some(head) = self.head(job).await?
+                && reached < head.seq
+            {
+                // Whoever takes so long over a job that has ended hears that not all of it is left.
+                page.messages.push(message::snapshot(job, head, reached, true).into());
+            }
             // A retry may have come in between: then there is no end.
             let end = message::of_end(job, self.store.read_job(job).await?);
             page.over = end.is_some();

@@ -68,6 +68,8 @@ pub struct LivePage {
     pub more: bool,
     /// Whether no more will come: the job has ended, or is gone.
     pub over: bool,
+    /// Whether none is kept any more: the job is packed.
+    pub packed: bool,
 }
 
 /// What the head is made of. A packed job has its hash out of sight.
@@ -106,20 +108,21 @@ impl Store {
     pub async fn read_live(&self, id: JobId, after: u64, logs: bool, most: usize) -> Result<LivePage> {
         // All at one instant: else an event could come between the two streams and be passed over.
         let mut pipe = redis::pipe();
-        pipe.atomic().cmd("HMGET").arg(self.keys.job(id)).arg(&["state", "ended_at"]);
+        pipe.atomic().cmd("HMGET").arg(self.keys.job(id)).arg(&["state", "ended_at", "hash"]);
         for key in self.live_keys(id, logs) {
             pipe.cmd("XRANGE").arg(key).arg(format!("({}", place_of(after))).arg("+").arg("COUNT").arg(most);
         }
         let mut connection = self.connections.get().await?;
-        let (fields, streams): ([Option<String>; 2], Vec<Entries>) = if logs {
+        let (fields, streams): ([Option<String>; 3], Vec<Entries>) = if logs {
             let (fields, live, logs) = pipe.query_async(&mut connection).await?;
             (fields, vec![live, logs])
         } else {
             let (fields, live) = pipe.query_async(&mut connection).await?;
             (fields, vec![live])
         };
-        let over = matches!(fields, [None, _] | [_, Some(_)]);
-        Ok(LivePage { over, ..merged(streams, most) })
+        let over = matches!(fields, [None, ..] | [_, Some(_), _]);
+        let packed = matches!(fields, [Some(_), _, None]);
+        Ok(LivePage { over, packed, ..merged(streams, most) })
     }
 
     /// Whether events after a number may be gone, because a job keeps so many only.
@@ -166,7 +169,7 @@ fn merged(streams: Vec<Entries>, most: usize) -> LivePage {
     let mut events: Vec<LiveEvent> = streams.into_iter().flatten().filter_map(read_event).collect();
     events.retain(|event| bound.is_none_or(|bound| event.seq <= bound));
     events.sort_by_key(|event| event.seq);
-    LivePage { events, more: bound.is_some(), over: false }
+    LivePage { events, more: bound.is_some(), ..LivePage::default() }
 }
 
 /// What nobody can read is left out.

@@ -14,7 +14,7 @@ use super::{
     tasks::{LeaseAnswer, token_text},
 };
 
-/// Tasks that one script hears, and log lines: it must not keep Redis from others for long.
+/// Tasks that one script hears, and their lines and stages together: it must not keep Redis from others for long.
 const PART: (usize, usize) = (32, 1_000);
 /// Log lines kept per job, about.
 pub(super) const LOG_LINES: u32 = 10_000;
@@ -28,10 +28,10 @@ impl Store {
         let mut answers = Vec::with_capacity(reports.len());
         while answers.len() < reports.len() {
             let left = &reports[answers.len()..];
-            let mut lines = 0;
+            let mut told = 0;
             let fits = |(_, report): &&(TaskId, ProgressReport)| {
-                lines += report.logs.len();
-                lines <= PART.1
+                told += report.logs.len() + report.stages.len();
+                told <= PART.1
             };
             let part = left.iter().take(PART.0).take_while(fits).count().max(1);
             let words = self.report_part(job, &left[..part]).await?;

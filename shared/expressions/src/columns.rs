@@ -73,8 +73,8 @@ impl Columns {
         self.fields.fields().iter().map(|field| field.name().as_str())
     }
 
-    /// The column that a name in a condition means: the one of exactly that name; else, when the name is not in quotes, the
-    /// only one that differs in case alone.
+    /// The column that a name in a condition means: the one of exactly that name; else, when the name is not in quotes,
+    /// the only one that differs in case alone.
     pub(crate) fn meant(&self, name: &str, quoted: bool) -> Result<&Field, Fault> {
         if let Some(field) = self.named(name) {
             return Ok(field);

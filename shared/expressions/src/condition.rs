@@ -18,8 +18,8 @@ impl Condition {
     /// Reads a condition on the columns of a table.
     ///
     /// # Errors
-    /// The text is not one expression, names something that is not there, or mixes kinds of values. The fault is a sentence
-    /// that goes after the name of the field.
+    /// The text is not one expression, names something that is not there, or mixes kinds of values. The fault is a
+    /// sentence that goes after the name of the field.
     pub fn read(text: &str, columns: &Columns) -> Result<Self, Fault> {
         let parsed = syntax::parse(tokens::tokens_of(text)?, columns)?;
         let surroundings = Surroundings::new();

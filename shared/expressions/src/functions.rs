@@ -1,5 +1,5 @@
-//! The functions that conditions may call. Each sees its arguments and nothing else, answers alike every time, and gives a
-//! value that is not much larger than what it got.
+//! The functions that conditions may call. Each sees its arguments and nothing else, answers alike every time, and
+//! gives a value that is not much larger than what it got.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,8 +15,8 @@ use datafusion_expr::{
 use datafusion_functions::{all_default_functions, core, datetime, unicode};
 
 /// Names that people write, and that stand for functions which fulfil the promise above. `repeat`, `lpad`, `rpad` and
-/// `replace` are not among them, because a short condition could make them fill the memory; nor is `levenshtein`, which takes
-/// for ever on two long texts; nor are `now`, `random`, `uuid` and `version`, which look beyond the row.
+/// `replace` are not among them, because a short condition could make them fill the memory; nor is `levenshtein`, which
+/// takes for ever on two long texts; nor are `now`, `random`, `uuid` and `version`, which look beyond the row.
 const OFFERED: [&str; 72] = [
     // Numbers.
     "abs",

@@ -1,8 +1,9 @@
 //! Reads a condition on the columns of a table, written in SQL, and says what is wrong with it. Never touches a row.
 //!
-//! A condition is one SQL *expression*. [`Condition::read`] parses it, checks every name and every type against the [`Columns`]
-//! of a table, and gives a logical expression that DataFusion can run. What looks beyond the row (statements, sub-queries,
-//! aggregates, the clock, chance) is refused, and so is a text whose reading could exhaust the stack.
+//! A condition is one SQL *expression*. [`Condition::read`] parses it, checks every name and every type against the
+//! [`Columns`] of a table, and gives a logical expression that DataFusion can run. What looks beyond the row
+//! (statements, sub-queries, aggregates, the clock, chance) is refused, and so is a text whose reading could exhaust
+//! the stack.
 
 mod columns;
 mod condition;

@@ -1,7 +1,7 @@
 //! Cuts a text into tokens, and refuses one whose size or whose tokens no condition needs.
 //!
-//! The height of what is parsed later is at most the number of operators, brackets and SQL words, so this is where a stack
-//! overflow is made impossible.
+//! The height of what is parsed later is at most the number of operators, brackets and SQL words, so this is where a
+//! stack overflow is made impossible.
 
 use datafusion_sql::sqlparser::{
     dialect::GenericDialect,

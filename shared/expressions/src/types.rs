@@ -1,8 +1,9 @@
 //! Checks that each part of a condition gets values of the kinds that it can take.
 //!
-//! DataFusion would compare a text with a number by turning one into the other; which, depends on the types, and `'10' < '9'`
-//! is seldom meant. Here values of two kinds are never compared, with one exception that people rely on: a text in quotes that
-//! stands beside a number, a date or a truth value is read as one, at once, and is refused when it cannot be.
+//! DataFusion would compare a text with a number by turning one into the other; which, depends on the types, and `'10'
+//! < '9'` is seldom meant. Here values of two kinds are never compared, with one exception that people rely on: a text
+//! in quotes that stands beside a number, a date or a truth value is read as one, at once, and is refused when it
+//! cannot be.
 
 use arrow_schema::{DataType, TimeUnit};
 use datafusion_common::{
@@ -20,8 +21,8 @@ use datafusion_expr::{
 use crate::{Fault, kinds::Kind, syntax::shortened};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 
-/// The condition with its quoted literals read as what they stand beside, and every other difference of types within a kind
-/// made explicit, if every part gets what it can take.
+/// The condition with its quoted literals read as what they stand beside, and every other difference of types within a
+/// kind made explicit, if every part gets what it can take.
 pub(crate) fn checked(expr: Expr, schema: &DFSchema) -> Result<Expr, Fault> {
     let mut found = None;
     let check = Check { schema };
@@ -253,7 +254,8 @@ impl Check<'_> {
         }
     }
 
-    /// Reads a quoted literal as a value of a kind: a number as if it stood without quotes, all else in the type beside it.
+    /// Reads a quoted literal as a value of a kind: a number as if it stood without quotes, all else in the type beside
+    /// it.
     fn read(&self, literal: &ScalarValue, wanted: Kind, beside: &DataType) -> Result<Expr, Fault> {
         let text = literal.try_as_str().flatten().unwrap_or_default();
         let whole = text.trim().parse().ok().map(|number| ScalarValue::Int64(Some(number)));

@@ -50,6 +50,10 @@ pub(crate) struct Orchestrator {
     /// Statuses that the next polls and posts of results answer instead of doing their work.
     pub(crate) poll_faults: Mutex<VecDeque<u16>>,
     pub(crate) result_faults: Mutex<VecDeque<u16>>,
+    /// The same for reports.
+    pub(crate) report_faults: Mutex<VecDeque<u16>>,
+    /// How long a report waits for its answer.
+    pub(crate) report_delay: Mutex<Duration>,
     /// The same for commits.
     pub(crate) commit_faults: Mutex<VecDeque<u16>>,
     /// Every post of results fails while this is set.
@@ -225,9 +229,14 @@ async fn results(State(app): App, body: Bytes) -> Response {
     Json(json!({ "results": replies })).into_response()
 }
 
-async fn progress(State(app): App, Path(task): Path<TaskId>, Json(report): Json<ProgressReport>) -> Json<Value> {
+async fn progress(State(app): App, Path(task): Path<TaskId>, Json(report): Json<ProgressReport>) -> Response {
+    if let Some(fault) = fault(&app.report_faults) {
+        return fault;
+    }
+    let delay = *app.report_delay.lock().unwrap();
+    tokio::time::sleep(delay).await;
     app.note(Told::Progress(task, report));
-    Json(json!({ "status": "progress_accepted", "cancelled": false }))
+    Json(json!({ "status": "progress_accepted", "cancelled": false })).into_response()
 }
 
 async fn commit(State(app): App, Json(commit): Json<TableCommit>) -> Response {

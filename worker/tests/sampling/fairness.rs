@@ -41,8 +41,8 @@ fn chi_square_bound(degrees: f64) -> f64 {
     degrees * (1.0 - spread + 4.75 * spread.sqrt()).powi(3)
 }
 
-/// Inclusion counts of a draw of `size` out of `counts.len()` without replacement: each row's varies by less than in independent
-/// draws, which the factor makes good.
+/// Inclusion counts of a draw of `size` out of `counts.len()` without replacement: each row's varies by less than in
+/// independent draws, which the factor makes good.
 fn assert_uniform(counts: &[f64], size: f64, what: &str) {
     let rows = counts.len() as f64;
     let expected = SEEDS as f64 * size / rows;
@@ -105,7 +105,8 @@ fn rounds_with_one_seed_draw_independently_of_each_other() {
 
     let counts = counts(&table, &rounds);
 
-    // A row of the lower half is left after the first round every other time, and then one of thirty of which ten are drawn.
+    // A row of the lower half is left after the first round every other time, and then one of thirty of which ten are
+    // drawn.
     let tries = SEEDS as f64;
     for (row, count) in counts[1].iter().enumerate() {
         let chance = if row < 20 { 0.5 / 3.0 } else { 1.0 / 3.0 };

@@ -1,8 +1,9 @@
 //! The formats of our own that an input schema may use, at any depth, and what is wrong with values that have them.
 //!
 //! `column` and `numeric-column` name a column of the job's table, `sql-condition` is a condition on its columns, and
-//! `distinctBy: <property>` beside `items` wants that property to differ from item to item. Which of a schema's branches speak of a value
-//! is the validator's to say: a format counts where the schema around it is one that the input fulfils.
+//! `distinctBy: <property>` beside `items` wants that property to differ from item to item. Which of a schema's
+//! branches speak of a value is the validator's to say: a format counts where the schema around it is one that the
+//! input fulfils.
 
 use std::collections::HashSet;
 

@@ -2,14 +2,14 @@
 -- KEYS leases, job, live, logs, branch...   ARGV prefix, job id, lines kept, retention_ms, then of each branch: task, worker, token ("" for
 -- none), progress, message, stages, number of log lines, log line...   replies: for each branch ok | cancelled | missing | lease_lost
 local leases, job, live, logs, prefix, job_id = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[1], ARGV[2]
-local j = redis.call("HMGET", job, "ended_at", "seq", "progress", "message")
+local j = redis.call("HMGET", job, "ended_at", "seq", "progress", "message", "state")
 local words, held, at, told = {}, {}, 5, false
 for n = 5, #KEYS do
   local record_key, id, token, lines = KEYS[n], ARGV[at], ARGV[at + 2], tonumber(ARGV[at + 6])
   local t = redis.call("HMGET", record_key, "task_state", "worker", "token", "lease_ms", "task_deadline", "task", "cancel")
   local number = id:match("%d+$")
   local word
-  if not t[1] then word = "missing"
+  if not t[1] or not j[5] then word = "missing"
   elseif t[6] ~= number or t[2] ~= ARGV[at + 1] or (token ~= "" and token ~= t[3]) then word = "lease_lost"
   elseif t[1] == "revoked" or (t[1] == "leased" and j[1]) then word = "cancelled"
   elseif t[1] ~= "leased" then word = "lease_lost"

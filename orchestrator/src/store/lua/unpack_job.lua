@@ -21,7 +21,7 @@ redis.call("PEXPIREAT", job, ends_at)
 local first, last = at + 1, at + ARGV[at]
 at = last + 1
 -- Those who watch know these lines, so they come before all that they have seen.
-for i = first, last do redis.call("XADD", logs, "0-" .. i - first + 1, "line", ARGV[i]) end
+for i = first, last do redis.call("XADD", logs, place_of(i - first + 1), "line", ARGV[i]) end
 while ARGV[at] do
   local id = ARGV[at]
   at = at + 1

@@ -1,8 +1,10 @@
 //! Processes that belong together: a program with all that it starts, ended as one, also when the worker is killed.
 
 use std::{
+    ffi::OsString,
     io::{self, Write},
-    os::unix::process::CommandExt,
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    path::Path,
     process::{ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -27,6 +29,10 @@ done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 "#;
 
+/// Tells the keeper of itself before it becomes the program, so that there is no moment in which a program runs that nobody
+/// would end. Opened for both, because for writing alone it would wait for a keeper that is gone.
+const SHIM: &str = r#"echo "+$$" 1<>"$0" && exec "$@""#;
+
 /// A process that outlives the worker for a moment, to end the programs that a killed worker leaves behind.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Keeper(Arc<Mutex<Option<ChildStdin>>>);
@@ -45,6 +51,14 @@ impl Keeper {
                 Self::default()
             }
         }
+    }
+
+    /// How a program is started that the keeper knows of: a program and the arguments before its own.
+    pub(super) fn introduction(&self, program: &Path) -> Vec<OsString> {
+        let keeper = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pipe) = keeper.as_ref() else { return vec![program.into()] };
+        let pipe = format!("/proc/{}/fd/{}", std::process::id(), pipe.as_raw_fd());
+        vec!["sh".into(), "-c".into(), SHIM.into(), pipe.into(), program.into()]
     }
 
     fn tell(&self, sign: char, group: Pid) {
@@ -66,10 +80,9 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The group that the process `id` leads.
+    /// The group that the process `id` leads, which has [introduced](Keeper::introduction) itself.
     pub(super) fn of(id: u32, keeper: Keeper) -> Option<Self> {
         let id = Pid::from_raw(i32::try_from(id).ok()?)?;
-        keeper.tell('+', id);
         Some(Self { id, keeper })
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn run(
     variables: &[(&str, String)],
     context: &TaskContext,
 ) -> Result<Answer, SkillError> {
-    let mut child = command(program, variables).spawn().map_err(|fault| not_started(&fault))?;
+    let mut child = command(program, keeper, variables).spawn().map_err(|fault| not_started(&fault))?;
     let group = child.id().and_then(|id| Group::of(id, keeper.clone()));
     let group = group.ok_or_else(|| SkillError::Transient("the program ended before it began".to_owned()))?;
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -69,9 +69,10 @@ pub(super) async fn run(
     heard.answer(status, tail.text())
 }
 
-fn command(program: &Program, variables: &[(&str, String)]) -> Command {
-    let mut command = Command::new(&program.program);
-    command.args(&program.arguments).current_dir(&program.folder);
+fn command(program: &Program, keeper: &Keeper, variables: &[(&str, String)]) -> Command {
+    let mut introduction = keeper.introduction(&program.program).into_iter();
+    let mut command = Command::new(introduction.next().expect("it names a program"));
+    command.args(introduction).args(&program.arguments).current_dir(&program.folder);
     // The worker's own settings, its tokens among them, are none of the program's business.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();

@@ -16,10 +16,10 @@ pub struct TooFew {
     pub needed: u64,
 }
 
-/// Shares out `total` rows in proportion to the strata by the method of largest remainders (Hamilton): each gets the whole part of its
-/// quota, and those with the largest remainders one more. None gets more than it has or less than `least`, as far as it has that
-/// many; what that costs is taken from the others, again in proportion. The shares add up to `total`, or to all rows when
-/// there are fewer.
+/// Shares out `total` rows in proportion to the strata by the method of largest remainders (Hamilton): each gets the
+/// whole part of its quota, and those with the largest remainders one more. None gets more than it has or less than
+/// `least`, as far as it has that many; what that costs is taken from the others, again in proportion. The shares add
+/// up to `total`, or to all rows when there are fewer.
 ///
 /// # Errors
 /// The least shares alone add up to more than `total`.

@@ -21,8 +21,8 @@ pub struct Layout {
     pub stored: Vec<usize>,
     /// Places of columns that are only sorted by.
     pub sorted_by: Vec<usize>,
-    /// Of each round that stores only some of the columns: its number and the stored ones that it leaves out, by their place in
-    /// `stored`.
+    /// Of each round that stores only some of the columns: its number and the stored ones that it leaves out, by their
+    /// place in `stored`.
     pub hidden: Vec<(u32, BTreeSet<usize>)>,
     order: Vec<Key>,
     by_round: bool,
@@ -123,8 +123,8 @@ impl Layout {
         Schema::new(stored.chain([number]).collect::<Vec<_>>()).into()
     }
 
-    /// By what rows are sorted, when the columns bear the names that `named` gives them. Rows without a value come last, those
-    /// that are alike in the order of the source.
+    /// By what rows are sorted, when the columns bear the names that `named` gives them. Rows without a value come
+    /// last, those that are alike in the order of the source.
     pub fn sort(&self, named: impl Fn(&str) -> String, position: &str) -> Result<Vec<SortExpr>, SkillError> {
         let column = |name: &str| Expr::Column(Column::new_unqualified(name));
         let mut by = Vec::new();

@@ -1,10 +1,10 @@
 //! The order in which rows are drawn: a seeded hash of a row's position in the source, and nothing else. Pure.
 //!
-//! A tree of SplitMix64 streams (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014; constants
-//! of Vigna's reference code): output `i` of the stream with state `s` is `mix(s + (i + 1)·γ)`. The stream of a purpose has as its state the
-//! output `purpose` of the round's stream, whose state is the output `round` of the seed's. Within a stream no two
-//! rows have the same hash, because every step of it can be undone. These numbers must never change: a seed in an old result
-//! must draw the same rows for ever.
+//! A tree of SplitMix64 streams (Steele, Lea & Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014;
+//! constants of Vigna's reference code): output `i` of the stream with state `s` is `mix(s + (i + 1)·γ)`. The stream of
+//! a purpose has as its state the output `purpose` of the round's stream, whose state is the output `round` of the
+//! seed's. Within a stream no two rows have the same hash, because every step of it can be undone. These numbers must
+//! never change: a seed in an old result must draw the same rows for ever.
 
 /// What a stream of numbers is for. Choices that must not depend on each other take theirs from different ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,8 @@ const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 pub struct Stream(u64);
 
 impl Stream {
-    /// The stream of one purpose in one round; rounds count from 0 in the order in which they run. A round's place is part of it so that rounds with one
-    /// seed draw independently of each other.
+    /// The stream of one purpose in one round; rounds count from 0 in the order in which they run. A round's place is
+    /// part of it so that rounds with one seed draw independently of each other.
     #[must_use]
     pub const fn new(seed: u64, round: u64, purpose: Purpose) -> Self {
         Self(Self(Self(seed).number(round)).number(purpose as u64))

@@ -1,4 +1,5 @@
-//! What a sampling task is asked for: the pinned table, the rounds and what is stored. Nothing is read or computed here.
+//! What a sampling task is asked for: the pinned table, the rounds and what is stored. Nothing is read or computed
+//! here.
 
 use relevo_shared::{dataset::TableRef, problem::Detail, whole};
 use serde::Deserialize;
@@ -241,8 +242,8 @@ struct Custom {
 }
 
 impl Request {
-    /// Reads and checks the parameters of a task. The orchestrator's schema is stricter in its words; this is for whoever
-    /// uses the skill in a blueprint of their own.
+    /// Reads and checks the parameters of a task. The orchestrator's schema is stricter in its words; this is for
+    /// whoever uses the skill in a blueprint of their own.
     ///
     /// # Errors
     /// `InvalidInput` naming what is wrong.

@@ -2,9 +2,9 @@
 
 use super::order::Stream;
 
-/// The places of `size` items of a stream of `length`, sorted: Algorithm L (Li, "Reservoir-sampling algorithms of time complexity
-/// O(n(1 + log(N/n)))", ACM TOMS 20(4), 1994). It looks at an item only when it takes it, so its cost grows with the
-/// logarithm of the stream. Logarithms and powers are those of `libm`: the same on every machine.
+/// The places of `size` items of a stream of `length`, sorted: Algorithm L (Li, "Reservoir-sampling algorithms of time
+/// complexity O(n(1 + log(N/n)))", ACM TOMS 20(4), 1994). It looks at an item only when it takes it, so its cost grows
+/// with the logarithm of the stream. Logarithms and powers are those of `libm`: the same on every machine.
 #[must_use]
 pub fn reservoir(size: u64, length: u64, stream: Stream) -> Vec<u64> {
     let size = size.min(length);

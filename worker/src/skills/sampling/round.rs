@@ -264,8 +264,8 @@ fn counts(scan: &Scan<'_>, source: &Source<'_>) -> Result<Vec<u64>, SkillError> 
     Ok(counts)
 }
 
-/// Draws rows by their rank among those that may be drawn, in the order of the source: `ranks` says, in rising order, which of
-/// a range of ranks are wanted.
+/// Draws rows by their rank among those that may be drawn, in the order of the source: `ranks` says, in rising order,
+/// which of a range of ranks are wanted.
 fn by_rank<R>(
     scan: &Scan<'_>,
     source: &Source<'_>,

@@ -250,7 +250,7 @@ impl<'a> Scan<'a> {
         self.groups
     }
 
-    /// How many bits a unit's mask has set at most is what may be drawn of it.
+    /// Reads what a unit's view is made of.
     fn look(&self, place: usize, unit: &Unit, coder: &mut Option<Coder>) -> Result<View, SkillError> {
         let drawn = self.drawn.unit(place);
         let left = (!drawn.is_empty()).then(|| !&bits_of(drawn, 0, unit.rows()));
@@ -309,7 +309,8 @@ impl<'a> Scan<'a> {
     }
 
     /// The exponential keys of rows with a weight above 0 (Efraimidis & Spirakis, "Weighted random sampling with a
-    /// reservoir", 2006): −ln(u) / weight, whose smallest belong to the sample. Rows without such a weight may not be drawn.
+    /// reservoir", 2006): −ln(u) / weight, whose smallest belong to the sample. Rows without such a weight may not be
+    /// drawn.
     fn weigh(
         &self,
         batch: &RecordBatch,
@@ -342,7 +343,8 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// The table's columns in the types that they are read in: text as dictionaries where rows are grouped by it, else as views.
+/// The table's columns in the types that they are read in: text as dictionaries where rows are grouped by it, else as
+/// views.
 fn in_types(table: &Schema, grouped: &BTreeSet<String>) -> SchemaRef {
     let text = |data_type: &DataType| match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct SampleSize(f64);
 
 impl SampleSize {
-    /// The rows out of so many: a number of rows, but no more than there are; a share is rounded to the nearest whole number.
+    /// The rows out of so many: a number of rows, but no more than there are; a share is rounded to the nearest whole
+    /// number.
     #[must_use]
     pub fn of(self, eligible: u64) -> u64 {
         match self.0 {

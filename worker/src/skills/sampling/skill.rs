@@ -75,8 +75,8 @@ async fn sample(task: &Task, context: &TaskContext) -> Result<Value, SkillError>
     Ok(Value::Object(result))
 }
 
-/// A seed for a job that was given none. Made from the job's id, so that an attempt that takes over draws the same rows, and
-/// short enough for every JSON reader.
+/// A seed for a job that was given none. Made from the job's id, so that an attempt that takes over draws the same
+/// rows, and short enough for every JSON reader.
 fn seed_of(job: &str) -> u64 {
     const BITS: u32 = 53;
     let hash = Sha256::digest(job);

@@ -1,9 +1,10 @@
 //! Draws from each group the rows with the smallest keys, in memory that grows with the square root of what is drawn.
 //!
-//! The whole order of a group is never held. A threshold is set below which certainly no more rows lie than are wanted, and
-//! another below which certainly no fewer do: rows under the first are drawn as they come, rows between the two are
-//! kept with their keys, and the smallest of them fill up the rest. "Certainly" means up to a chance that is counted afterwards:
-//! when it went wrong, the rows are gone through once more with wider thresholds. So what is drawn is exact in every case.
+//! The whole order of a group is never held. A threshold is set below which certainly no more rows lie than are wanted,
+//! and another below which certainly no fewer do: rows under the first are drawn as they come, rows between the two are
+//! kept with their keys, and the smallest of them fill up the rest. "Certainly" means up to a chance that is counted
+//! afterwards: when it went wrong, the rows are gone through once more with wider thresholds. So what is drawn is exact
+//! in every case.
 
 use roaring::RoaringBitmap;
 
@@ -156,8 +157,9 @@ fn settle(found: Vec<Found>, source: &Source<'_>, quotas: &[Quota]) -> Option<Ro
     missing.iter().all(|missing| *missing == 0).then_some(drawn)
 }
 
-/// Bits of a key that choose its bin. The first bit of a key that stands for a number is always 0, the next eleven are the
-/// exponent, and six more cut each power of two into 64: with exponential keys no bin holds more than one row of a hundred.
+/// Bits of a key that choose its bin. The first bit of a key that stands for a number is always 0, the next eleven are
+/// the exponent, and six more cut each power of two into 64: with exponential keys no bin holds more than one row of a
+/// hundred.
 const BIN_BITS: u32 = 17;
 const BELOW_BIN: u32 = 63 - BIN_BITS;
 

@@ -1,4 +1,5 @@
-//! Reads units of a Parquet file, on as many threads as there are. Which rows come out never depends on how many that is.
+//! Reads units of a Parquet file, on as many threads as there are. Which rows come out never depends on how many that
+//! is.
 
 use std::{
     fs::File,
@@ -176,8 +177,8 @@ impl<'a> Source<'a> {
         self.table.metadata().metadata().row_group(unit.group).num_rows().unsigned_abs() as usize
     }
 
-    /// Reads every unit on all threads, and takes what they give in the order of the rows, on this one. No more than a few
-    /// batches of each thread wait to be taken.
+    /// Reads every unit on all threads, and takes what they give in the order of the rows, on this one. No more than a
+    /// few batches of each thread wait to be taken.
     ///
     /// # Errors
     /// The first fault in the order of the rows, of reading or of taking.

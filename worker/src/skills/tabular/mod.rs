@@ -10,5 +10,5 @@ mod session;
 pub use self::{
     fault::{data_error, table_error},
     local::LocalTable,
-    session::{MEMORY_BYTES, session},
+    session::{MEMORY_BYTES, session, session_with},
 };

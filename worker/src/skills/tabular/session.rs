@@ -20,12 +20,20 @@ pub const MEMORY_BYTES: usize = 512 << 20;
 /// The disk's own size is the bound: what is spilled lies beside the table itself.
 const SPILL_BYTES: u64 = u64::MAX;
 
-/// A session for one task: as many threads as there are cores, at most [`MEMORY_BYTES`] of memory, the rest in files of the
-/// task's work folder.
+/// A session for one task: as many threads as there are cores, at most [`MEMORY_BYTES`] of memory, the rest in files of
+/// the task's work folder.
 ///
 /// # Errors
 /// `Transient` when the work folder cannot be written to.
 pub fn session(context: &TaskContext) -> Result<SessionContext, SkillError> {
+    session_with(context, SessionConfig::new().with_information_schema(false))
+}
+
+/// The same with more said about how it works.
+///
+/// # Errors
+/// As for [`session`].
+pub fn session_with(context: &TaskContext, config: SessionConfig) -> Result<SessionContext, SkillError> {
     let spill = DiskManagerBuilder::default()
         .with_mode(DiskManagerMode::Directories(vec![context.work_dir().join("spill")]))
         .with_max_temp_directory_size(SPILL_BYTES);
@@ -34,6 +42,5 @@ pub fn session(context: &TaskContext) -> Result<SessionContext, SkillError> {
         .with_disk_manager_builder(spill)
         .build_arc()
         .map_err(|error: DataFusionError| data_error("source", &error))?;
-    let config = SessionConfig::new().with_information_schema(false);
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }
