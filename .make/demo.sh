@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs a real BETO job over a shipped table of comments, from the upload to the Parquet file, with Relevo's own parts.
+# Runs a real BETO job over a shipped table of comments, from the upload to the Parquet file, and draws a sample of what it
+# labelled, with Relevo's own parts.
 #   .make/demo.sh          starts on an empty folder, ends by itself, and leaves its data in .relevo/demo to be looked at
 #   .make/demo.sh --stay   keeps its data in .relevo/up and leaves everything running until Ctrl-C
 
@@ -68,6 +69,20 @@ await() {
     done
 }
 
+# Creates a job over the dataset of comments and prints its id: submit BLUEPRINT ARGUMENT…
+submit() {
+    "$bin/relevo" submit "$@" --dataset comentarios --json |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["job_id"])'
+}
+
+# Shows how a job goes until it is completed: watch JOB
+watch() {
+    timeout --foreground 300 "$bin/relevo" watch "$1" || {
+        tail -n 30 "$data"/*.log >&2
+        fail "the job did not complete: the logs end above"
+    }
+}
+
 prepare
 say "building (the first time takes some minutes)"
 cargo build --workspace --bins
@@ -101,12 +116,8 @@ say "uploading $table as dataset 'comentarios'"
 "$bin/relevo" datasets put comentarios "$table"
 
 say "submitting blueprint 'beto_sentiment'"
-job=$("$bin/relevo" submit beto_sentiment --dataset comentarios --param "model=$model" --json |
-    python3 -c 'import json, sys; print(json.load(sys.stdin)["job_id"])')
-timeout --foreground 300 "$bin/relevo" watch "$job" || {
-    tail -n 30 "$data"/*.log >&2
-    fail "the job did not complete: the logs end above"
-}
+job=$(submit beto_sentiment --param "model=$model")
+watch "$job"
 "$bin/relevo" show "$job" --rows 8 --columns \
     id,docente,comentario,p_neg,p_neu,p_pos,sentiment_label_teacher,sentiment_conf,score_base_0_50,score_total_0_50
 echo
@@ -126,6 +137,41 @@ print("  ", figures(measured))
 for name, part in measured.items():
     if isinstance(part, dict):
         print("  ", f"{name}:", figures(part))
+PYTHON
+
+echo
+say "the labelled rows are table 'beto' of the same dataset: drawing 40 of them, by sentiment, with blueprint 'sampling'"
+rounds='[{"round_number": 1, "method": "stratified", "parameters":
+    {"strata_columns": ["sentiment_label_teacher"], "sample_size": 40, "min_per_stratum": 3, "seed": 42}}]'
+sample=$(submit sampling --param table_key=beto --param "rounds=$rounds")
+watch "$sample"
+python3 - "$sample" <<'PYTHON'
+import json, os, sys, urllib.request
+
+URL, TOKEN, JOB = os.environ["RELEVO_URL"], os.environ["RELEVO_CLIENT_TOKEN"], sys.argv[1]
+COLUMNS = ["sentiment_label_teacher", "sentiment_conf", "comentario"]
+
+
+def get(path):
+    request = urllib.request.Request(URL + path, headers={"Authorization": f"Bearer {TOKEN}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def line(cells):
+    cells = ["·" if cell is None else " ".join(str(cell).split()) for cell in cells]
+    return "  ".join(f"{cell:<24.24}" if n < 2 else cell[:80] for n, cell in enumerate(cells))
+
+
+page = get(f"/api/sampling/jobs/{JOB}/data?limit=8&columns={','.join(COLUMNS)}")
+print(line(COLUMNS))
+for row in page["rows"]:
+    print(line(row[name] for name in COLUMNS))
+result = get(f"/api/v1/jobs/{JOB}")["result"]
+print(f"\nThe first 8 of {result['total_sampled']} sampled rows. How they are spread over the labels:")
+for stratum in sorted(result["rounds"][0]["strata"], key=lambda stratum: -stratum["eligible"]):
+    label = stratum["values"]["sentiment_label_teacher"]
+    print(f"   {label:<10} {stratum['sampled']:>4} of {stratum['eligible']}")
 PYTHON
 
 if [[ $stay == yes ]]; then

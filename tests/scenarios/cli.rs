@@ -71,6 +71,43 @@ fn a_job_is_explained_decided_and_cancelled() {
 }
 
 #[test]
+fn jobs_are_listed_read_and_forgotten() {
+    let relevo = Relevo::dev();
+    let hand = relevo.hand("writer", &["hand"]);
+    let said = |arguments: &[&str]| {
+        let output = relevo.cli(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let ids = [(); 3].map(|()| text(&json_of(&relevo.cli(&["submit", "by_hand", "--json"]))["job_id"]));
+    let task = hand.claim();
+    let report = serde_json::json!({
+        "worker_id": "writer", "lease_token": task.lease_token,
+        "logs": [{ "level": "info", "message": "begun" }, { "level": "error", "message": "\u{1b}[31mred" }],
+    });
+    assert_eq!(hand.api().post(&format!("/_worker/tasks/{}/progress", task.task_id), &report).status, 200);
+    assert_eq!(hand.fail(&task, "PERMANENT").status, 200);
+
+    let page = said(&["jobs", "--limit", "2"]);
+    let cursor = page.rsplit("--cursor ").next().expect("there is another page");
+    assert!(page.contains(&ids[2]) && page.contains(&ids[1]) && !page.contains(&ids[0]), "{page}");
+    let rest = said(&["jobs", "--cursor", cursor]);
+    assert!(rest.contains(&ids[0]) && rest.contains("failed") && rest.contains("as the test wants it"), "{rest}");
+    assert_eq!(said(&["jobs", "--status", "completed"]), "");
+    assert_eq!(json_of(&relevo.cli(&["jobs", "--kind", "by_hand", "--json"]))["total"], 3);
+    let lines = said(&["logs", &ids[0]]);
+    assert!(lines.contains("info     begun") && lines.contains("error    \u{fffd}[31mred"), "{lines}");
+    assert_eq!(said(&["logs", &ids[0], "--level", "error"]).lines().count(), 1);
+    let refused = relevo.cli(&["delete", &ids[1]]);
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("Cannot delete pending job. Cancel it first."),
+        "{refused:?}"
+    );
+    assert_eq!(said(&["delete", &ids[0]]), "Job deleted");
+    assert_eq!(said(&["cleanup", "--older-than-days", "0", "--status", "failed"]), "0 jobs deleted, 0 MB freed");
+}
+
+#[test]
 fn a_blueprint_is_drawn() {
     let relevo = Relevo::dev();
 

@@ -5,6 +5,7 @@ mod client;
 mod datasets;
 mod dev;
 mod graph;
+mod jobs;
 mod output;
 mod serve;
 mod show;
@@ -54,12 +55,20 @@ enum Command {
     Watch(watch::WatchArguments),
     /// Show a job's result and the first rows of its table.
     Show(show::ShowArguments),
+    /// List jobs, newest first.
+    Jobs(jobs::JobsArguments),
+    /// Print the lines that a job's tasks wrote.
+    Logs(jobs::LogsArguments),
     /// Say what a job waits for, and which workers could take its task.
     Explain(act::ActArguments),
     /// Cancel a job.
     Cancel(act::ActArguments),
     /// Let a failed or quarantined job go on from the state that failed.
     Retry(act::ActArguments),
+    /// Forget a job that has ended, with its files.
+    Delete(jobs::DeleteArguments),
+    /// Forget jobs that ended a while ago.
+    Cleanup(jobs::CleanupArguments),
     /// Decide what a job waits for.
     Approve(act::ApproveArguments),
     /// Draw a blueprint file.
@@ -93,6 +102,10 @@ pub fn main() -> ExitCode {
         Command::Submit(arguments) => block_on(submit::submit(arguments)),
         Command::Watch(arguments) => block_on(watch::watch(arguments)),
         Command::Show(arguments) => block_on(show::show(arguments)),
+        Command::Jobs(arguments) => block_on(jobs::jobs(arguments)),
+        Command::Logs(arguments) => block_on(jobs::logs(arguments)),
+        Command::Delete(arguments) => block_on(jobs::delete(arguments)),
+        Command::Cleanup(arguments) => block_on(jobs::cleanup(arguments)),
         Command::Explain(arguments) => block_on(act::explain(arguments)),
         Command::Cancel(arguments) => block_on(act::cancel(arguments)),
         Command::Retry(arguments) => block_on(act::retry(arguments)),
