@@ -33,6 +33,7 @@ impl TableFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CsvDialect {
     /// Field separator: one of `,` `;` tab `|`, or another that was asked for.
+    #[schema(value_type = String, min_length = 1, max_length = 1)]
     pub separator: char,
     /// How characters are encoded.
     pub encoding: TextEncoding,

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use relevo_shared::{
     JobId,
     job::LogLevel,
-    view::jobs::{CleanUp, CleanedUp, JobDeleted, JobItem, JobList, JobLogs},
+    view::jobs::{CleanedUp, JobDeleted, JobItem, JobList, JobLogs},
 };
 use reqwest::Method;
 use serde::Serialize;
+use serde_json::json;
 
 use super::{
     Failure,
@@ -167,8 +168,10 @@ pub(super) struct CleanupArguments {
 
 pub(super) async fn cleanup(arguments: CleanupArguments) -> Result<ExitCode, Failure> {
     let client = ApiClient::new(&arguments.connection)?;
-    let status = (!arguments.status.is_empty()).then_some(arguments.status);
-    let body = CleanUp { older_than_days: Some(arguments.older_than_days), status };
+    let mut body = json!({ "older_than_days": arguments.older_than_days });
+    if !arguments.status.is_empty() {
+        body["status"] = arguments.status.into();
+    }
     let cleaned: CleanedUp = client.json(client.request(Method::POST, "/api/jobs/cleanup").json(&body)).await?;
     if arguments.json {
         output::say(&serde_json::to_string(&cleaned)?);

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{
     JobId,
-    job::{LogLevel, Stage},
+    job::{JobState, LogLevel, Stage},
 };
 
 /// A job in a list. Times are RFC 3339 in UTC with milliseconds.
@@ -156,10 +156,40 @@ pub struct CleanUp {
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 36_500)]
     pub older_than_days: Option<u32>,
-    /// In which states; `["completed", "failed"]` when absent. Only those of finished jobs are taken.
+    /// With which status; `["completed", "failed"]` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(min_items = 1)]
-    pub status: Option<Vec<String>>,
+    pub status: Option<Vec<EndedStatus>>,
+}
+
+/// What a job may be called that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedStatus {
+    /// It has a result.
+    Completed,
+    /// It has none; a quarantined job is one of these.
+    Failed,
+    /// Its client wanted it to end.
+    Cancelled,
+    /// It failed, and can go on from there.
+    Quarantined,
+}
+
+impl EndedStatus {
+    /// What is meant when nobody says.
+    pub const USUAL: [Self; 2] = [Self::Completed, Self::Failed];
+
+    /// The states of the jobs that are called so.
+    #[must_use]
+    pub const fn states(self) -> &'static [JobState] {
+        match self {
+            Self::Completed => &[JobState::Completed],
+            Self::Failed => &[JobState::Failed, JobState::Quarantined],
+            Self::Cancelled => &[JobState::Cancelled],
+            Self::Quarantined => &[JobState::Quarantined],
+        }
+    }
 }
 
 /// Answer to it.

@@ -2,7 +2,10 @@
 
 use relevo_shared::job::JobState;
 
-use super::{super::auth::Client, numbers::number_within};
+use super::{
+    super::auth::Client,
+    numbers::{OFFSETS, number_within},
+};
 use crate::{
     domain::{index::UnknownCursor, scope::Scope},
     error::{Error, Result},
@@ -27,7 +30,7 @@ impl Page {
     /// Reads which part is wanted. A cursor takes the place of an offset.
     pub(super) fn read(limit: Option<&str>, offset: Option<&str>, cursor: Option<&str>) -> Result<Self> {
         let limit = number_within("limit", limit, 1..=LARGEST_PAGE)?.unwrap_or(PAGE);
-        let passed = number_within("offset", offset, 0..=i64::MAX.unsigned_abs())?;
+        let passed = number_within("offset", offset, OFFSETS)?;
         let start = match (cursor, passed) {
             (None, passed) => PageStart::Offset(passed.unwrap_or(0)),
             (Some(cursor), None) => {

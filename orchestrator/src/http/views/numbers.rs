@@ -4,8 +4,11 @@ use std::{fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use crate::error::{Error, Result};
 
+/// How many may be skipped: all numbers that every JSON reader holds exactly.
+pub(super) const OFFSETS: RangeInclusive<u64> = 0..=9_007_199_254_740_991;
+
 /// A whole number that a query may have, within these ends.
-pub(in crate::http) fn number_within<T: FromStr + PartialOrd + Display>(
+pub(super) fn number_within<T: FromStr + PartialOrd + Display>(
     field: &str,
     text: Option<&str>,
     ends: RangeInclusive<T>,

@@ -42,9 +42,10 @@ pub(in crate::http) struct ListQuery {
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
     limit: Option<String>,
     /// Jobs to skip; 0 when absent.
-    #[param(value_type = Option<u64>, minimum = 0)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     offset: Option<String>,
     /// The `next_cursor` of the page before, in place of an offset.
+    #[param(pattern = "^[A-Za-z0-9_-]{24}$")]
     cursor: Option<String>,
 }
 

@@ -5,18 +5,14 @@ use std::time::Duration;
 use axum::{Json, extract::State};
 use relevo_shared::{
     JobId,
-    job::JobState,
-    view::jobs::{CleanUp, CleanedUp, JobDeleted},
+    view::jobs::{CleanUp, CleanedUp, EndedStatus, JobDeleted},
 };
 
 use super::{
     super::{App, auth::Client, body, jobs::own_job, openapi},
-    listing::{seen_by, states},
+    listing::seen_by,
 };
-use crate::{
-    error::{Error, Result},
-    view::View,
-};
+use crate::error::{Error, Result};
 
 /// Days after which a job is old: when nobody says how many, and at most.
 const OLD_DAYS: u32 = 7;
@@ -66,10 +62,11 @@ pub(in crate::http) async fn clean_up(
     if days > MOST_DAYS {
         return Err(Error::invalid("older_than_days", format!("must be 0 to {MOST_DAYS}")));
     }
-    let states = match status {
-        None => vec![JobState::Completed, JobState::Failed, JobState::Quarantined],
-        Some(words) => ended_states(&words)?,
-    };
+    let statuses = status.unwrap_or_else(|| EndedStatus::USUAL.to_vec());
+    if statuses.is_empty() {
+        return Err(Error::invalid("status", "must name one at least: completed, failed, cancelled or quarantined"));
+    }
+    let states: Vec<_> = statuses.into_iter().flat_map(|status| status.states()).copied().collect();
     let age = Duration::from_secs(u64::from(days) * 24 * 3600);
     let cleaned = app.engine.clean_up(seen_by(&client).client.as_deref(), &states, age).await?;
     Ok(Json(CleanedUp {
@@ -77,23 +74,6 @@ pub(in crate::http) async fn clean_up(
         jobs_deleted: cleaned.jobs_deleted,
         space_freed_mb: megabytes(cleaned.bytes_freed),
     }))
-}
-
-/// The states that these words mean, all of jobs that have ended.
-fn ended_states(words: &[String]) -> Result<Vec<JobState>> {
-    if words.is_empty() {
-        return Err(Error::invalid("status", "must name a state: completed, failed, cancelled or quarantined"));
-    }
-    let mut all = Vec::new();
-    for (place, word) in words.iter().enumerate() {
-        let field = format!("status[{place}]");
-        let states = states(View::Jobs, &field, word)?;
-        if states.iter().any(|state| !state.is_terminal()) {
-            return Err(Error::invalid(field, format!("is {word}, and only jobs that have ended are deleted")));
-        }
-        all.extend(states);
-    }
-    Ok(all)
 }
 
 /// Millions of bytes, with three decimals.

@@ -20,7 +20,7 @@ use utoipa::IntoParams;
 
 use super::{
     super::{App, auth::Client, body, openapi},
-    numbers::number_within,
+    numbers::{OFFSETS, number_within},
     own,
 };
 use crate::{
@@ -43,7 +43,7 @@ pub(in crate::http) struct DataQuery {
     #[param(value_type = Option<String>, pattern = "^(primary|sample|residual)$")]
     table_key: Option<String>,
     /// Rows to skip; 0 when absent.
-    #[param(value_type = Option<u64>, minimum = 0)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     offset: Option<String>,
     /// At most so many rows, 1 to 1000. When absent: 100 as JSON, all as CSV.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
@@ -83,7 +83,7 @@ impl DataQuery {
             Some(_) => return Err(Error::invalid("format", "must be json or csv")),
         };
         let columns = self.columns.map(|names| names.split(',').map(str::to_owned).collect());
-        let offset = number_within("offset", self.offset.as_deref(), 0..=i64::MAX.unsigned_abs())?.unwrap_or(0);
+        let offset = number_within("offset", self.offset.as_deref(), OFFSETS)?.unwrap_or(0);
         let limit = number_within("limit", self.limit.as_deref(), 1..=LARGEST_PAGE)?;
         Ok(Wanted { table_key, offset, limit, columns, format })
     }
