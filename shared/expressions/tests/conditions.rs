@@ -26,7 +26,7 @@ fn table() -> Columns {
     ];
     let column =
         |(name, kind): &(&str, &str)| Column { name: (*name).to_owned(), kind: (*kind).to_owned(), nullable: true };
-    Columns::described(&columns.iter().map(column).collect::<Vec<_>>()).unwrap()
+    Columns::described(&columns.iter().map(column).collect::<Vec<_>>()).expect("the columns can be told apart")
 }
 
 fn read(text: &str) -> Result<Condition, Fault> {

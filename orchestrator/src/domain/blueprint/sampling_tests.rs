@@ -11,7 +11,7 @@ fn blueprint() -> Blueprint {
 }
 
 /// A job of these rounds on a table with a column of every kind.
-fn refusals(rounds: Value) -> Vec<String> {
+fn refusals(rounds: &Value) -> Vec<String> {
     refusals_of(json!({ "dataset_id": "d", "rounds": rounds }))
 }
 
@@ -50,13 +50,13 @@ fn every_method_is_accepted_with_what_it_takes() {
             "selection": { "columns": ["id"], "order_by": "weight", "order_desc": true },
         });
 
-        assert_eq!(refusals(json!([round])), [""; 0], "{method}");
+        assert_eq!(refusals(&json!([round])), [""; 0], "{method}");
     }
 }
 
 #[test]
 fn a_wrong_parameter_is_named_itself_and_not_its_round() {
-    let round = |method: &str, parameters: Value| refusals(json!([{ "method": method, "parameters": parameters }]));
+    let round = |method: &str, parameters: Value| refusals(&json!([{ "method": method, "parameters": parameters }]));
 
     assert_eq!(round("random", json!({})), ["rounds[0].parameters.sample_size: is missing"]);
     let size = "rounds[0].parameters.sample_size: must be 1 or more, or must be more than 0";
@@ -112,16 +112,16 @@ fn every_fault_of_every_round_is_told_at_once() {
             .to_owned(),
         format!("rounds[3].parameters.cluster_column: the table has no column \"cities\"; {columns}"),
     ];
-    assert_eq!(refusals(rounds), told);
+    assert_eq!(refusals(&rounds), told);
 }
 
 #[test]
 fn round_numbers_differ_and_there_is_a_round_at_least() {
     let round = |number: u32| json!({ "round_number": number, "method": "random", "parameters": { "sample_size": 1 } });
 
-    assert_eq!(refusals(json!([])), ["rounds: must have 1 items or more"]);
+    assert_eq!(refusals(&json!([])), ["rounds: must have 1 items or more"]);
     assert_eq!(
-        refusals(json!([round(1), round(2), round(1)])),
+        refusals(&json!([round(1), round(2), round(1)])),
         ["rounds[2].round_number: must differ from item to item; 1 comes twice"]
     );
     assert_eq!(

@@ -21,7 +21,7 @@ pub(super) fn summary(
     seed: u64,
     source_rows: u64,
     files: &Files,
-    rounds: Vec<Value>,
+    rounds: &[Value],
 ) -> Map<String, Value> {
     let sampled = files.sample.1.rows;
     let table = &request.table;

@@ -117,10 +117,10 @@ impl View {
     pub fn each_in_group(&self, visit: impl FnMut(u32, usize)) {
         match &self.marks {
             Marks::Groups(Small::One(numbers)) => {
-                self.each_with(numbers.iter().map(|number| usize::from(*number)), visit)
+                self.each_with(numbers.iter().map(|number| usize::from(*number)), visit);
             }
             Marks::Groups(Small::Two(numbers)) => {
-                self.each_with(numbers.iter().map(|number| usize::from(*number)), visit)
+                self.each_with(numbers.iter().map(|number| usize::from(*number)), visit);
             }
             Marks::Groups(Small::Four(numbers)) => self.each_with(numbers.iter().map(|number| *number as usize), visit),
             Marks::Keys(_) | Marks::None => self.each_with(std::iter::repeat(0), visit),

@@ -69,7 +69,7 @@ async fn sample(task: &Task, context: &TaskContext) -> Result<Value, SkillError>
     let drawn = Arc::new(drawn.unwrap_or_default());
     let (rounds, told): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
     let files = stage(context, ("write", WRITTEN), work.write(rounds, Arc::clone(&drawn))).await?;
-    let mut result = summary(&work.request, seed, work.table.rows(), &files, told);
+    let mut result = summary(&work.request, seed, work.table.rows(), &files, &told);
     stage(context, ("upload", 1.0), work.upload(&mut result, &files)).await?;
     result.insert("seconds".to_owned(), json!(began.elapsed().as_secs_f64()));
     Ok(Value::Object(result))
