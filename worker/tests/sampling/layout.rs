@@ -36,14 +36,17 @@ fn table(rows: i64, group_rows: usize) -> Table {
     Table::new(columns, group_rows)
 }
 
-fn json_of(path: &Path) -> Vec<Map<String, Value>> {
+/// Rows of a table, as JSON.
+type Rows = Vec<Map<String, Value>>;
+
+fn json_of(path: &Path) -> Rows {
     let rows = relevo_tables::read_head(File::open(path).unwrap(), 100_000).unwrap();
     let rows = relevo_tables::json_rows(&rows).unwrap();
     rows.into_iter().map(|row| row.as_object().unwrap().clone()).collect()
 }
 
 /// The sample and the residual of a job.
-fn files(table: &Table, job: &Value, cut: Cut) -> (Vec<Map<String, Value>>, Vec<Map<String, Value>>) {
+fn files(table: &Table, job: &Value, cut: Cut) -> (Rows, Rows) {
     let request = request(job);
     let folder = tempfile::tempdir().unwrap();
     let (sample, residual) = (folder.path().join("sample"), folder.path().join("residual"));
@@ -105,7 +108,7 @@ fn rows_stand_as_in_the_source_with_the_number_of_their_round() {
 
     let told: Vec<_> = sample.iter().map(|row| (row["id"].clone(), row["round_number"].clone())).collect();
     assert_eq!(json!(told), json!([[1, 20], [2, 10], [7, 10], [9, 20]]));
-    assert_eq!(sample[0].keys().last().unwrap(), "round_number");
+    assert_eq!(sample[0].keys().next_back().unwrap(), "round_number");
     assert_eq!(residual.len(), 6);
     assert!(!residual[0].contains_key("round_number"));
     assert_eq!(sample[2]["text"], Value::Null);

@@ -79,7 +79,7 @@ impl Bench {
 
 /// A thousand sales: a number, a region, an amount that may be missing.
 fn csv() -> String {
-    let amount = |i: u32| if i % 10 == 0 { String::new() } else { format!("{}.5", i * 37 % 1000) };
+    let amount = |i: u32| if i.is_multiple_of(10) { String::new() } else { format!("{}.5", i * 37 % 1000) };
     let rows =
         (0..1000).map(|i| format!("{i},{},{}\n", ["north", "south", "", "east"][i as usize * 7 % 11 % 4], amount(i)));
     "id,región,amount\n".to_owned() + &rows.collect::<String>()
