@@ -67,7 +67,7 @@ fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-/// Reads what [`write`] has written; `None` when it has not.
+/// Reads what [`write()`] has written; `None` when it has not.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Option<(HashMap<String, String>, Vec<PastEvent>)> {
     let mut left = Left(bytes);
@@ -81,7 +81,7 @@ pub fn read(bytes: &[u8]) -> Option<(HashMap<String, String>, Vec<PastEvent>)> {
     left.0.is_empty().then_some((fields, history))
 }
 
-/// The fields alone of what [`write`] has written.
+/// The fields alone of what [`write()`] has written.
 #[must_use]
 pub fn read_fields(bytes: &[u8]) -> Option<HashMap<String, String>> {
     Left(bytes).fields()
