@@ -29,10 +29,20 @@ whole!(u32, i32, u64);
 /// # Errors
 /// When it has a fraction or lies beyond the ends of its type; the text says what would be right.
 pub fn optional<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
-    let whole = exact(&number).and_then(|number| T::try_from(number).ok());
-    let wrong = || D::Error::custom(format!("must be a whole number from {} to {}, not {number}", T::LEAST, T::MOST));
-    whole.map(Some).ok_or_else(wrong)
+    Option::<Number>::deserialize(deserializer)?.map(|number| read(&number)).transpose()
+}
+
+/// Reads a whole number, for serde's `deserialize_with`.
+///
+/// # Errors
+/// As for [`optional`].
+pub fn required<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<T, D::Error> {
+    read(&Number::deserialize(deserializer)?)
+}
+
+fn read<T: Whole, E: Error>(number: &Number) -> Result<T, E> {
+    let whole = exact(number).and_then(|number| T::try_from(number).ok());
+    whole.ok_or_else(|| E::custom(format!("must be a whole number from {} to {}, not {number}", T::LEAST, T::MOST)))
 }
 
 /// The number itself, when it is whole and no digit of it is lost.

@@ -425,7 +425,9 @@ pub struct TableCommit {
     /// Columns in order.
     pub columns: Vec<Column>,
     /// Rows, the header not counted.
+    #[serde(deserialize_with = "crate::whole::required")]
     pub rows: u64,
     /// Size in bytes.
+    #[serde(deserialize_with = "crate::whole::required")]
     pub bytes: u64,
 }
