@@ -3,14 +3,10 @@
 //! Exactly: the distinct values in their order, each with how often it is there. They are grouped and sorted on disk where
 //! memory is short, and everything that a profile tells follows from one pass over them. Approximately: sketches.
 
-use std::sync::Arc;
-
 use datafusion::{
     arrow::{
-        array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch},
-        compute::cast,
-        datatypes::{DataType, Float64Type, Int64Type},
-        util::display::{ArrayFormatter, FormatOptions},
+        array::{AsArray, RecordBatch},
+        datatypes::{DataType, Int64Type},
     },
     common::{Column, ScalarValue},
     error::DataFusionError,
@@ -18,10 +14,10 @@ use datafusion::{
     logical_expr::{Expr, cast as cast_to, lit, when},
     prelude::DataFrame,
 };
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 use super::{
+    figures::{Row, floats, instant_text, instants, next, number_of, run, times_of},
     keys::{key_of, length_of, row_key, shown},
     numbers::{Histogram, Moments, QUANTILES, Quantiles, Top},
     parameters::Parameters,
@@ -95,7 +91,7 @@ impl Asked<'_> {
             Kind::Number => self.measure_numbers(&mut profile, approximated).await?,
             Kind::Time => self.measure_times(&mut profile, approximated).await?,
             Kind::Text => self.measure_texts(&mut profile, approximated).await?,
-            Kind::Boolean => self.measure_values(&mut profile, &mut Tally::default()).await?,
+            Kind::Boolean => self.measure_values(&mut profile).await?,
         }
         profile.missing = self.rows.saturating_sub(profile.count);
         profile.alerts = super::profile::alerts(&profile);
@@ -336,18 +332,18 @@ impl Asked<'_> {
         Ok(())
     }
 
-    async fn measure_values(&self, profile: &mut ColumnProfile, tally: &mut Tally) -> Result<(), SkillError> {
-        let mut top = Top::new(self.parameters.top_values);
+    async fn measure_values(&self, profile: &mut ColumnProfile) -> Result<(), SkillError> {
+        let (mut count, mut distinct, mut top) = (0, 0, Top::new(self.parameters.top_values));
         self.each_value(vec![column(self.name).alias("v")], |batch| {
             let (values, times) = (batch.column(0).as_boolean(), times_of(batch, 1));
             for row in 0..batch.num_rows() {
-                tally.count += times(row);
+                count += times(row);
                 top.take(times(row), || values.value(row));
             }
-            tally.distinct += batch.num_rows() as u64;
+            distinct += batch.num_rows() as u64;
         })
         .await?;
-        (profile.count, profile.distinct) = (tally.count, Some(tally.distinct));
+        (profile.count, profile.distinct) = (count, Some(distinct));
         profile.top = frequent(top, |value| json!(value));
         Ok(())
     }
@@ -374,109 +370,10 @@ impl Asked<'_> {
     }
 }
 
-#[derive(Default)]
-struct Tally {
-    count: u64,
-    distinct: u64,
-}
-
-/// The next batch; none at the end.
-async fn next(
-    stream: &mut datafusion::execution::SendableRecordBatchStream,
-    context: &TaskContext,
-) -> Result<Option<RecordBatch>, SkillError> {
-    tokio::select! {
-        batch = stream.next() => batch.transpose().map_err(|error| wrong(&error)),
-        () = context.cancelled() => Err(SkillError::Cancelled),
-    }
-}
-
-/// All batches of a small answer.
-pub(super) async fn run(frame: DataFrame, context: &TaskContext) -> Result<Vec<RecordBatch>, SkillError> {
-    tokio::select! {
-        batches = frame.collect() => batches.map_err(|error| wrong(&error)),
-        () = context.cancelled() => Err(SkillError::Cancelled),
-    }
-}
-
-/// A row of figures.
-pub(super) struct Row(pub RecordBatch);
-
-impl Row {
-    pub(super) fn count(&self, column: usize) -> u64 {
-        self.number(column).map_or(0, |number| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it counts rows")]
-            let count = number as u64;
-            count
-        })
-    }
-
-    pub(super) fn number(&self, column: usize) -> Option<f64> {
-        let numbers = floats(self.0.column(column));
-        numbers.is_valid(0).then(|| numbers.value(0))
-    }
-
-    fn instant(&self, column: usize) -> Option<f64> {
-        let column = self.0.column(column);
-        column.is_valid(0).then(|| instants(column).value(0))
-    }
-
-    fn text(&self, column: usize) -> Value {
-        text_of(self.0.column(column), 0)
-    }
-}
-
-fn text_of(column: &ArrayRef, row: usize) -> Value {
-    let options = FormatOptions::new();
-    let formatter = ArrayFormatter::try_new(column, &options);
-    match formatter {
-        Ok(formatter) if column.is_valid(row) => json!(formatter.value(row).to_string()),
-        _ => Value::Null,
-    }
-}
-
-/// Days or instants as numbers, in the unit of their type.
-fn instants(column: &ArrayRef) -> Float64Array {
-    let days = matches!(column.data_type(), DataType::Date32);
-    let whole = if days { cast(column, &DataType::Int32) } else { cast(column, &DataType::Int64) };
-    whole.map_or_else(|_| Float64Array::new_null(column.len()), |whole| floats(&whole))
-}
-
-/// Such a number as a day or an instant.
-fn instant_text(number: f64, data_type: &DataType) -> Value {
-    #[expect(clippy::cast_possible_truncation, reason = "it lies between two instants of the column")]
-    let whole: ArrayRef = Arc::new(Int64Array::from(vec![number.floor() as i64]));
-    let back = match data_type {
-        DataType::Date32 => cast(&whole, &DataType::Int32).and_then(|days| cast(&days, data_type)),
-        other => cast(&whole, other),
-    };
-    back.map_or(Value::Null, |instant| text_of(&instant, 0))
-}
-
-fn times_of(batch: &RecordBatch, column: usize) -> impl Fn(usize) -> u64 + '_ {
-    let times = batch.column(column).as_primitive::<Int64Type>();
-    |row| u64::try_from(times.value(row)).unwrap_or(0)
-}
-
 fn told(found: [Value; QUANTILES.len()]) -> Vec<Quantile> {
     QUANTILES.iter().zip(found).map(|(p, value)| Quantile { p: *p, value }).collect()
 }
 
 fn frequent<T>(top: Top<T>, value: impl Fn(T) -> Value) -> Vec<Frequent> {
     top.finish().into_iter().map(|(found, count)| Frequent { value: value(found), count }).collect()
-}
-
-/// A number as it stands in the table: whole where its column is.
-fn number_of(column: &ArrayRef, row: usize) -> Value {
-    if column.data_type().is_integer() {
-        return text_of(column, row).as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
-    }
-    let numbers = floats(column);
-    if numbers.is_valid(row) { json!(numbers.value(row)) } else { Value::Null }
-}
-
-fn floats(column: &ArrayRef) -> Float64Array {
-    let numbers = cast(column, &DataType::Float64);
-    numbers
-        .map_or_else(|_| Float64Array::new_null(column.len()), |numbers| numbers.as_primitive::<Float64Type>().clone())
 }

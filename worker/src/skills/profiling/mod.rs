@@ -1,5 +1,6 @@
 //! `profiling`: what the columns of a table hold, as JSON for programs and as a page for people.
 
+mod figures;
 mod keys;
 mod measure;
 mod numbers;

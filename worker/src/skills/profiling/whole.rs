@@ -9,8 +9,9 @@ use datafusion::{
 };
 
 use super::{
+    figures::{Row, run},
     keys::{has_key, row_key},
-    measure::{Row, column, finite, kind_of, run, wrong},
+    measure::{column, finite, kind_of, wrong},
     profile::{Correlation, Kind},
 };
 use crate::{context::TaskContext, skills::SkillError};
