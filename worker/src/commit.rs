@@ -12,7 +12,7 @@ use crate::{
     cancel::{StopReason, StopSignal},
     client::CallError,
     files::Files,
-    skills::SkillError,
+    skills::{SkillError, off_the_clock},
     telling::Route,
 };
 
@@ -85,12 +85,11 @@ impl Commits {
 
 async fn identify(file: &Path) -> Result<(Description, String), SkillError> {
     let path = file.to_owned();
-    let read = tokio::task::spawn_blocking(move || relevo_tables::identify(&path)).await;
     let told = |error: TableError| match error {
         TableError::Io(error) => SkillError::Transient(format!("the table cannot be read: {error}")),
         other => SkillError::InvalidInput { message: other.to_string(), details: Vec::new() },
     };
-    read.map_err(|_| SkillError::Permanent("a part of the work ended without an answer".to_owned()))?.map_err(told)
+    off_the_clock(move || relevo_tables::identify(&path).map_err(told)).await
 }
 
 /// Repeats a commit until it is answered.
