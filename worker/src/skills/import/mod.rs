@@ -20,7 +20,7 @@ use self::{
     parameters::{Format, Parameters},
     sheet::Sheet,
 };
-use super::{Running, Skill, SkillError, off_the_clock, stage, tabular::table_error};
+use super::{Running, Skill, SkillError, off_the_clock, stage, tabular, tabular::table_error};
 use crate::context::TaskContext;
 
 /// The stages, and how far the task is when each ends.
@@ -103,26 +103,17 @@ fn convert_table(
     parquet: &Path,
     context: &TaskContext,
 ) -> Result<(), SkillError> {
-    let wrong = |error: TableError| table_error("input", error);
     let described = match format {
         Format::Csv => relevo_tables::describe_csv(file, asked.hints()),
         other => relevo_tables::describe(file, other.of_table()),
     };
-    let described = described.map_err(wrong)?;
-    let reader = relevo_tables::open(file, &described).map_err(wrong)?;
-    let mut writer = ParquetTableWriter::create(parquet, reader.schema()).map_err(wrong)?;
-    let mut rows = 0;
-    for batch in reader {
-        let batch = batch.map_err(wrong)?;
-        writer.write(&batch).map_err(wrong)?;
-        rows += batch.num_rows() as u64;
-        told(rows, described.rows, context)?;
-    }
+    let described = described.map_err(|error| table_error("input", error))?;
+    let rows = tabular::convert(file, &described, parquet, "input", |rows| told(rows, described.rows, context))?;
     // A Parquet file's own count is its word, not a fact.
     if rows != described.rows {
         return Err(of_input(format!("says that it has {} rows, but has {rows}", described.rows)));
     }
-    writer.finish().map(drop).map_err(wrong)
+    Ok(())
 }
 
 fn convert_sheet(asked: &Parameters, file: &Path, parquet: &Path, context: &TaskContext) -> Result<(), SkillError> {

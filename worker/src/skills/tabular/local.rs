@@ -9,7 +9,7 @@ use datafusion::{
     prelude::{DataFrame, ParquetReadOptions, SessionContext},
 };
 use relevo_shared::dataset::{TableFormat, TableRef};
-use relevo_tables::{Description, ParquetTableWriter};
+use relevo_tables::{Description, ParquetTableWriter, TableError};
 
 use super::{data_error, table_error};
 use crate::{
@@ -42,7 +42,8 @@ impl LocalTable {
         let parquet = context.work_dir().join("source.parquet");
         let context = context.clone();
         off_the_clock(move || {
-            convert(&source, &description, &parquet, &context)?;
+            let go_on = |_| if context.is_cancelled() { Err(SkillError::Cancelled) } else { Ok(()) };
+            convert(&source, &description, &parquet, FIELD, go_on)?;
             let _ = std::fs::remove_file(&source);
             Self::open(&parquet)
         })
@@ -97,18 +98,30 @@ impl LocalTable {
     }
 }
 
-/// Writes the rows of a text table into a Parquet file.
-fn convert(from: &Path, table: &Description, to: &Path, context: &TaskContext) -> Result<(), SkillError> {
-    let reader = relevo_tables::open(from, table).map_err(|error| table_error(FIELD, error))?;
-    let mut writer = ParquetTableWriter::create(to, reader.schema()).map_err(|error| table_error(FIELD, error))?;
+/// Writes the rows of a table into a Parquet file, batch by batch, and gives their number. `field` is the parameter that named
+/// the table; `told` hears after each batch how many rows are done, and ends the work by an error.
+///
+/// # Errors
+/// `InvalidInput` when the table is not the one that was described; what `told` answers; when a file cannot be read or written.
+pub(crate) fn convert(
+    from: &Path,
+    table: &Description,
+    to: &Path,
+    field: &str,
+    mut told: impl FnMut(u64) -> Result<(), SkillError>,
+) -> Result<u64, SkillError> {
+    let wrong = |error: TableError| table_error(field, error);
+    let reader = relevo_tables::open(from, table).map_err(wrong)?;
+    let mut writer = ParquetTableWriter::create(to, reader.schema()).map_err(wrong)?;
+    let mut rows = 0;
     for batch in reader {
-        if context.is_cancelled() {
-            return Err(SkillError::Cancelled);
-        }
-        let batch = batch.map_err(|error| table_error(FIELD, error))?;
-        writer.write(&batch).map_err(|error| table_error(FIELD, error))?;
+        let batch = batch.map_err(wrong)?;
+        writer.write(&batch).map_err(wrong)?;
+        rows += batch.num_rows() as u64;
+        told(rows)?;
     }
-    writer.finish().map(drop).map_err(|error| table_error(FIELD, error))
+    writer.finish().map_err(wrong)?;
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -135,7 +148,7 @@ mod tests {
         std::fs::write(&csv, "id,Región,on\n2,norte,2026-01-31\n1,,2026-02-01\n").unwrap();
         let context = context(folder.path());
 
-        convert(&csv, &relevo_tables::describe(&csv, None).unwrap(), &parquet, &context).unwrap();
+        convert(&csv, &relevo_tables::describe(&csv, None).unwrap(), &parquet, FIELD, |_| Ok(())).unwrap();
 
         let table = LocalTable::open(&parquet).unwrap();
         let types: Vec<String> = table.schema().fields().iter().map(|field| field.data_type().to_string()).collect();

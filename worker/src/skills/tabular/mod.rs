@@ -7,6 +7,7 @@ mod fault;
 mod local;
 mod session;
 
+pub(crate) use self::local::convert;
 pub use self::{
     fault::{data_error, table_error},
     local::LocalTable,
