@@ -16,7 +16,7 @@ use crate::domain::index::{
 };
 
 /// Chunks that are read in one round trip: enough to be quick, few enough to let others in between.
-const CHUNKS_AT_ONCE: usize = 64;
+pub(super) const CHUNKS_AT_ONCE: usize = 64;
 /// Partitions that are read at the same time.
 const WIDTH: usize = 8;
 /// Bytes of a slot among the ids: those of the id, and of the instant.

@@ -4,7 +4,7 @@ use relevo_shared::{JobId, job::JobState};
 
 use super::{
     FanId, Result, Store,
-    index::Chunk,
+    index::{CHUNKS_AT_ONCE, Chunk},
     keys::Keys,
     millis,
     script::{DELETE_JOB, Reply},
@@ -134,10 +134,10 @@ impl Store {
     /// When Redis is away.
     pub async fn drop_empty_chunks(&self, partition: u16) -> Result<u64> {
         let mut bytes = 0;
-        for chunk in self.chunks(partition).await? {
-            let found = self.search_chunks(partition, &[chunk], &[], &[]).await?;
-            if found.iter().all(|matches| matches.slots.is_empty()) {
-                bytes += self.drop_chunk(partition, chunk).await?;
+        for chunks in self.chunks(partition).await?.chunks(CHUNKS_AT_ONCE) {
+            let found = self.search_chunks(partition, chunks, &[], &[]).await?;
+            for (chunk, _) in chunks.iter().zip(found).filter(|(_, matches)| matches.slots.is_empty()) {
+                bytes += self.drop_chunk(partition, *chunk).await?;
             }
         }
         Ok(bytes)
