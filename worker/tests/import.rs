@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
+mod bench;
 mod s3;
 
 use std::{
@@ -11,53 +12,18 @@ use std::{
     sync::Arc,
 };
 
-use relevo_shared::{JobId, TaskId, worker::Task};
-use relevo_worker::{
-    cancel::StopReason,
-    context::TaskContext,
-    settings::SkillSettings,
-    skills::{Registry, SkillError, registry},
-};
-use s3::{S3, files};
+use bench::Bench;
+use relevo_worker::{cancel::StopReason, skills::SkillError};
 use serde_json::{Value, json};
 use zip_9::{ZipWriter, write::SimpleFileOptions};
 
-struct Bench {
-    s3: S3,
-    registry: Registry,
-    folder: tempfile::TempDir,
-}
-
 impl Bench {
-    async fn new() -> Self {
-        let registry = registry(&SkillSettings::default()).unwrap();
-        Self { s3: S3::start().await, registry, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn task(params: &Value) -> Task {
-        let job_id = JobId::fresh();
-        let task = json!({
-            "job_id": job_id, "task_id": TaskId { branch: job_id.into(), number: 1 }, "type": "import", "params": params,
-            "files_prefix": format!("s3://data/jobs/{job_id}/"),
-        });
-        serde_json::from_value(task).unwrap()
-    }
-
-    fn context(&self, task: &Task) -> TaskContext {
-        TaskContext::offline(task, self.folder.path(), Arc::new(files(self.s3.address, "secret")))
-    }
-
-    async fn run(&self, params: &Value) -> Result<Value, SkillError> {
-        let task = Self::task(params);
-        self.registry.get(&task.skill).unwrap().run(&task, &self.context(&task)).await
-    }
-
     /// Imports these bytes under a name, with more parameters.
     async fn import(&self, name: &str, bytes: &[u8], more: &Value) -> Result<Value, SkillError> {
         fs::write(self.s3.root.path().join("data").join(name), bytes).unwrap();
         let mut params = json!({ "input": format!("s3://data/{name}"), "dataset_id": "d" });
         params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.run(&params).await
+        self.run("import", &params).await
     }
 
     /// The sentence of the refusal, which is about the file.
@@ -319,12 +285,12 @@ fn peak_kib() -> u64 {
 #[tokio::test]
 async fn an_import_that_is_cancelled_commits_nothing() {
     let bench = Bench::new().await;
-    let task = Bench::task(&json!({ "input": "s3://data/a.csv", "dataset_id": "d" }));
+    let task = Bench::task("import", &json!({ "input": "s3://data/a.csv", "dataset_id": "d" }));
     fs::write(bench.s3.root.path().join("data/a.csv"), "a\n1\n").unwrap();
     let context = bench.context(&task);
     context.stop(StopReason::Cancelled);
 
-    let ended = bench.registry.get(&task.skill).unwrap().run(&task, &context).await;
+    let ended = bench.run_in(&task, &context).await;
 
     assert_eq!(ended, Err(SkillError::Cancelled));
 }
@@ -333,8 +299,8 @@ async fn an_import_that_is_cancelled_commits_nothing() {
 async fn a_file_of_the_job_is_awaited_and_one_that_is_nowhere_is_not() {
     let bench = Bench::new().await;
 
-    let awaited = bench.run(&json!({ "input": "later.csv", "dataset_id": "d" })).await.unwrap_err();
-    let missing = bench.run(&json!({ "input": "s3://data/never.csv", "dataset_id": "d" })).await.unwrap_err();
+    let awaited = bench.run("import", &json!({ "input": "later.csv", "dataset_id": "d" })).await.unwrap_err();
+    let missing = bench.run("import", &json!({ "input": "s3://data/never.csv", "dataset_id": "d" })).await.unwrap_err();
 
     assert!(matches!(&awaited, SkillError::Outcome { word, .. } if word == "awaiting_file"), "{awaited:?}");
     assert!(matches!(&missing, SkillError::InvalidInput { details, .. } if details[0].field == "input"), "{missing:?}");

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
+mod bench;
 mod s3;
 
 use std::{
@@ -10,32 +11,16 @@ use std::{
     sync::Arc,
 };
 
+use bench::Bench;
 use datafusion::arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
-use relevo_shared::{JobId, TaskId, dataset::TableRef, worker::Task};
+use relevo_shared::dataset::TableRef;
 use relevo_tables::ParquetTableWriter;
-use relevo_worker::{
-    cancel::StopReason,
-    context::TaskContext,
-    settings::SkillSettings,
-    skills::{Registry, SkillError, registry},
-};
-use s3::{S3, files};
+use relevo_worker::{cancel::StopReason, skills::SkillError};
 use serde_json::{Value, json};
 
-struct Bench {
-    s3: S3,
-    registry: Registry,
-    folder: tempfile::TempDir,
-}
-
 impl Bench {
-    async fn new() -> Self {
-        let registry = registry(&SkillSettings::default()).unwrap();
-        Self { s3: S3::start().await, registry, folder: tempfile::tempdir().unwrap() }
-    }
-
     /// Puts a Parquet file into S3 and describes it as a dataset's table.
     fn pin(&self, parquet: &Path) -> TableRef {
         fs::copy(parquet, self.s3.root.path().join("data/table")).unwrap();
@@ -55,29 +40,19 @@ impl Bench {
         }
     }
 
-    fn task(&self, source: &TableRef, more: &Value) -> Task {
-        let job_id = JobId::fresh();
-        let mut params = json!({ "dataset_id": "d", "source": source });
+    fn params(&self, parquet: &Path, more: &Value) -> Value {
+        let mut params = json!({ "dataset_id": "d", "source": self.pin(parquet) });
         params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let task = json!({
-            "job_id": job_id, "task_id": TaskId { branch: job_id.into(), number: 1 }, "type": "profiling", "params": params,
-            "files_prefix": format!("s3://data/jobs/{job_id}/"),
-        });
-        serde_json::from_value(task).unwrap()
+        params
     }
 
-    fn context(&self, task: &Task) -> TaskContext {
-        TaskContext::offline(task, self.folder.path(), Arc::new(files(self.s3.address, "secret")))
-    }
-
-    async fn run(&self, parquet: &Path, more: &Value) -> Result<Value, SkillError> {
-        let task = self.task(&self.pin(parquet), more);
-        self.registry.get(&task.skill).unwrap().run(&task, &self.context(&task)).await
+    async fn run_on(&self, parquet: &Path, more: &Value) -> Result<Value, SkillError> {
+        self.run("profiling", &self.params(parquet, more)).await
     }
 
     /// The profile and the page of a table.
     async fn profile(&self, parquet: &Path, more: &Value) -> (Value, String) {
-        let result = self.run(parquet, more).await.unwrap();
+        let result = self.run_on(parquet, more).await.unwrap();
         let read = |uri: &str| {
             let path = result[uri].as_str().unwrap().strip_prefix("s3://").unwrap().to_owned();
             fs::read_to_string(self.s3.root.path().join(path)).unwrap()
@@ -289,7 +264,7 @@ async fn parameters_that_are_wrong_are_named() {
     let wrong =
         json!({ "columns": ["altura", "edad"], "bins": 1, "top_values": 0, "method": "quick", "colour": "red" });
 
-    let error = bench.run(&golden("profile.parquet"), &wrong).await.unwrap_err();
+    let error = bench.run_on(&golden("profile.parquet"), &wrong).await.unwrap_err();
 
     let SkillError::InvalidInput { details, .. } = error else { panic!("{error:?}") };
     let mut fields: Vec<&str> = details.iter().map(|detail| detail.field.as_str()).collect();
@@ -310,11 +285,11 @@ async fn some_columns_are_looked_at_where_they_are_chosen() {
 #[tokio::test]
 async fn a_profiling_that_is_cancelled_ends() {
     let bench = Bench::new().await;
-    let task = bench.task(&bench.pin(&golden("profile.parquet")), &json!({}));
+    let task = Bench::task("profiling", &bench.params(&golden("profile.parquet"), &json!({})));
     let context = bench.context(&task);
     context.stop(StopReason::Cancelled);
 
-    let ended = bench.registry.get(&task.skill).unwrap().run(&task, &context).await;
+    let ended = bench.run_in(&task, &context).await;
 
     assert_eq!(ended, Err(SkillError::Cancelled));
 }
