@@ -375,13 +375,40 @@ pub struct ProgressReport {
     /// Lines written since the last report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<LogLine>,
+    /// Figures measured since the last report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricPoint>,
+}
+
+/// One figure of a running task at one step: a point of a series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricPoint {
+    /// Which series.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// Where in the series, for example the number of the epoch.
+    #[serde(deserialize_with = "crate::whole::required")]
+    pub step: u64,
+    /// The figure; never NaN or infinite, which JSON cannot say.
+    pub value: f64,
+    /// When it was measured, RFC 3339; when the report came where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<String>,
 }
 
 impl ProgressReport {
     /// Says no more than that the task is still held.
     #[must_use]
     pub const fn of_life(worker_id: WorkerId, lease_token: Option<u64>) -> Self {
-        Self { worker_id, lease_token, progress: None, message: None, stages: Vec::new(), logs: Vec::new() }
+        Self {
+            worker_id,
+            lease_token,
+            progress: None,
+            message: None,
+            stages: Vec::new(),
+            logs: Vec::new(),
+            metrics: Vec::new(),
+        }
     }
 }
 

@@ -4,11 +4,13 @@ use std::{fmt, path::Path, sync::Arc};
 
 use relevo_shared::{
     dataset::TableRef,
+    file::{FILE_NAME, is_file_name},
     job::{LogLevel, LogLine},
     problem::Detail,
-    worker::Task,
+    worker::{MetricPoint, Task},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tracing::{Span, debug, error, info, warn};
 
@@ -35,6 +37,7 @@ struct Inner {
     folder: WorkFolder,
     files: Arc<Files>,
     files_prefix: Option<String>,
+    checkpoint: String,
     commits: Commits,
     span: Span,
 }
@@ -57,7 +60,9 @@ impl TaskContext {
     ) -> Self {
         let files_prefix = task.files_prefix.clone();
         let commits = Commits::new(task.datasets_prefix.clone(), route.clone());
-        Self(Arc::new(Inner { stop, telling: Telling::new(route), folder, files, files_prefix, commits, span }))
+        let checkpoint = checkpoint_name(task);
+        let telling = Telling::new(route);
+        Self(Arc::new(Inner { stop, telling, folder, files, files_prefix, checkpoint, commits, span }))
     }
 
     /// A context without an orchestrator, for running a skill by itself: it works in `work_dir`, its reports go nowhere, and
@@ -101,6 +106,21 @@ impl TaskContext {
         });
         let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).ok();
         self.0.telling.tell(|pending, _| pending.log(LogLine { timestamp, level, message, context: facts }));
+    }
+
+    /// Tells figures of a step, such as the losses of an epoch: each becomes a point of the job's series of that name. A
+    /// figure that is no number is left out.
+    pub fn metrics<'a>(&self, step: u64, figures: impl IntoIterator<Item = (&'a str, f64)>) {
+        let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).ok();
+        let finite = figures.into_iter().filter(|(_, value)| value.is_finite());
+        let points = finite.map(|(name, value)| MetricPoint {
+            name: name.to_owned(),
+            step,
+            value,
+            timestamp: timestamp.clone(),
+        });
+        let points: Vec<_> = points.collect();
+        self.0.telling.tell(|pending, _| pending.metrics(points));
     }
 
     /// Whether the task should stop: cancelled, past its deadline, or not this worker's any more. To be asked between batches.
@@ -155,7 +175,7 @@ impl TaskContext {
                 other => other,
             });
         }
-        if !is_plain_file_name(named) {
+        if !is_file_name(named) {
             let right = "must be an S3 URI such as s3://bucket/key, or the name of a file of the job";
             return Err(SkillError::invalid(field, right));
         }
@@ -170,13 +190,11 @@ impl TaskContext {
     /// The address of a file of this job, from which clients can download it by name.
     ///
     /// # Errors
-    /// Invalid input unless `name` is a plain file name; permanent when the orchestrator offers no place for files.
+    /// Invalid input unless `name` is a file name such as `notes.txt` or `model/config.json`; permanent when the orchestrator offers no place for files.
     pub fn job_file_uri(&self, name: &str) -> Result<String, SkillError> {
-        if !is_plain_file_name(name) {
-            let reason =
-                "must be a plain file name: 1 to 255 bytes, no slashes, no control characters, not `.` or `..`";
-            let details = vec![Detail::new("file name", reason)];
-            return Err(SkillError::InvalidInput { message: format!("file name {name:?} {reason}"), details });
+        if !is_file_name(name) {
+            let details = vec![Detail::new("file name", FILE_NAME)];
+            return Err(SkillError::InvalidInput { message: format!("file name {name:?} {FILE_NAME}"), details });
         }
         let Some(prefix) = &self.0.files_prefix else {
             return Err(SkillError::Permanent(
@@ -184,6 +202,12 @@ impl TaskContext {
             ));
         };
         Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
+    }
+
+    /// The address of the task's checkpoint; none where the orchestrator offers no place for files. Every attempt with the same
+    /// parameters has the same one.
+    pub(crate) fn checkpoint_uri(&self) -> Option<String> {
+        self.0.files_prefix.as_ref().map(|prefix| format!("{}/{}", prefix.trim_end_matches('/'), self.0.checkpoint))
     }
 
     /// Makes a Parquet file a commit of a dataset, which `main` points at from then on. The dataset and the table are made
@@ -220,24 +244,9 @@ impl TaskContext {
     }
 }
 
-fn is_plain_file_name(name: &str) -> bool {
-    (1..=255).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_plain_names_name_files_of_a_job() {
-        for plain in ["comments_beto.parquet", "señal .json", "..a", "-"] {
-            assert!(is_plain_file_name(plain), "{plain}");
-        }
-        for other in ["", ".", "..", "../../etc/passwd", "a/b", "a\\b", "a\0", "a\nb"] {
-            assert!(!is_plain_file_name(other), "{other}");
-        }
-        assert!(!is_plain_file_name(&"x".repeat(256)));
-    }
+/// A task that is tried again may have another number, so its branch and its parameters tell it from the job's others.
+fn checkpoint_name(task: &Task) -> String {
+    let parameters = serde_json::to_vec(&task.params).expect("a JSON object is JSON");
+    let digest = Sha256::new().chain_update(task.skill.as_str()).chain_update([0]).chain_update(parameters).finalize();
+    format!("checkpoints/{}.{}", task.task_id.branch, hex::encode(&digest[..8]))
 }

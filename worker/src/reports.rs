@@ -10,13 +10,15 @@ use std::{
 use relevo_shared::{
     WorkerId,
     job::{LogLevel, LogLine, Stage, StageStatus},
-    worker::ProgressReport,
+    worker::{MetricPoint, ProgressReport},
 };
 
 /// Log lines that wait for the next report; beyond these the oldest are dropped, and the drop is told.
 const LINES: usize = 500;
 /// The same limit in bytes.
 const LINE_BYTES: usize = 256 * 1024;
+/// Figures that wait for the next report; beyond these the oldest are dropped, which a chart does not show.
+const FIGURES: usize = 1_000;
 /// A longer message is cut.
 const MESSAGE_BYTES: usize = 8 * 1024;
 
@@ -29,6 +31,7 @@ pub(crate) struct Pending {
     lines: VecDeque<(usize, LogLine)>,
     bytes: usize,
     dropped: u64,
+    metrics: VecDeque<MetricPoint>,
 }
 
 #[derive(Debug)]
@@ -88,6 +91,12 @@ impl Pending {
         }
     }
 
+    pub(crate) fn metrics(&mut self, points: impl IntoIterator<Item = MetricPoint>) {
+        self.metrics.extend(points);
+        let surplus = self.metrics.len().saturating_sub(FIGURES);
+        self.metrics.drain(..surplus);
+    }
+
     /// Everything that was told since the last time; none when that is nothing.
     pub(crate) fn take(
         &mut self,
@@ -112,13 +121,15 @@ impl Pending {
                 .filter_map(|stage| std::mem::take(&mut stage.changed).then(|| stage.told(now)))
                 .collect(),
             logs: dropped.into_iter().chain(self.lines.drain(..).map(|(_, line)| line)).collect(),
+            metrics: self.metrics.drain(..).collect(),
         };
         (self.bytes, self.dropped) = (0, 0);
 
         let told = report.progress.is_some()
             || report.message.is_some()
             || !report.stages.is_empty()
-            || !report.logs.is_empty();
+            || !report.logs.is_empty()
+            || !report.metrics.is_empty();
         told.then_some(report)
     }
 

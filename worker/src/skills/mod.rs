@@ -8,6 +8,7 @@ mod echo;
 mod exec;
 pub(crate) mod fields;
 mod import;
+pub mod learning;
 mod profiling;
 mod registry;
 pub mod sampling;

@@ -60,7 +60,15 @@ const fn refusal(answer: LeaseAnswer) -> Option<&'static str> {
 
 /// A report of progress alone.
 pub(super) const fn progress(worker_id: WorkerId, progress: Option<f64>, message: Option<String>) -> ProgressReport {
-    ProgressReport { worker_id, lease_token: None, progress, message, stages: Vec::new(), logs: Vec::new() }
+    ProgressReport {
+        worker_id,
+        lease_token: None,
+        progress,
+        message,
+        stages: Vec::new(),
+        logs: Vec::new(),
+        metrics: Vec::new(),
+    }
 }
 
 fn report_of(event: WorkerEvent) -> ProgressReport {
