@@ -82,6 +82,9 @@ pub enum Error {
     /// A job is in a form that this program cannot go on from.
     #[error("job {0} cannot go on: {1}")]
     Broken(JobId, String),
+    /// A table is not what a worker should have written, or its rows cannot be shown.
+    #[error("a table cannot be read: {0}")]
+    Unreadable(String),
 }
 
 /// Result of what serves a request.
@@ -131,7 +134,8 @@ impl Error {
             Self::Store(StoreError::Away(_)) => "store_unavailable",
             Self::Blob(BlobError::Refused(_))
             | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })
-            | Self::Broken(..) => "internal_error",
+            | Self::Broken(..)
+            | Self::Unreadable(_) => "internal_error",
         }
     }
 }

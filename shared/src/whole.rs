@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use serde::{Deserialize, Deserializer, de::Error};
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 /// A type of whole numbers, with its ends.
 pub trait Whole: TryFrom<i128> + Display {
@@ -40,6 +40,16 @@ pub fn required<'de, D: Deserializer<'de>, T: Whole>(deserializer: D) -> Result<
     read(&Number::deserialize(deserializer)?)
 }
 
+/// A value in which a whole number is written as one: `5.0` becomes `5`. Others stay as they are.
+#[must_use]
+pub fn plain(value: Value) -> Value {
+    let Value::Number(number) = &value else { return value };
+    match exact(number).and_then(Number::from_i128) {
+        Some(whole) => Value::Number(whole),
+        None => value,
+    }
+}
+
 fn read<T: Whole, E: Error>(number: &Number) -> Result<T, E> {
     let whole = exact(number).and_then(|number| T::try_from(number).ok());
     whole.ok_or_else(|| E::custom(format!("must be a whole number from {} to {}, not {number}", T::LEAST, T::MOST)))
@@ -72,6 +82,16 @@ mod tests {
         }
         for text in [r#"{"seconds":60.0}"#, r#"{"seconds":6e1}"#] {
             assert_eq!(serde_json::from_str::<Body>(text).unwrap().seconds, Some(60), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_number_is_rewritten() {
+        for (written, plain_one) in
+            [("5.0", "5"), ("-2e2", "-200"), ("0.5", "0.5"), ("1e300", "1e300"), ("\"5.0\"", "\"5.0\"")]
+        {
+            let value: Value = serde_json::from_str(written).unwrap();
+            assert_eq!(plain(value).to_string(), serde_json::from_str::<Value>(plain_one).unwrap().to_string());
         }
     }
 

@@ -10,7 +10,7 @@ use super::Engine;
 use crate::{
     domain::action::Action,
     error::{Error, Result},
-    store::{Deletion, FanId, JobFilter, JobRecord, PageStart},
+    store::{Deletion, FanId, JobFilter, JobRecord},
 };
 
 /// Jobs that are looked at in one go.
@@ -64,22 +64,18 @@ impl Engine {
         // No job ends before it is created.
         let created_before = Some(latest.saturating_add(1));
         let filter = JobFilter { client: client.map(str::to_owned), states, created_before, ..JobFilter::default() };
-        let mut start = PageStart::Offset(0);
-        loop {
-            let page = self.store.list_jobs(&filter, start, PAGE).await?;
+        let found = self.store.find_jobs(&filter).await?;
+        for offset in (0..found.total()).step_by(PAGE) {
+            let page = self.store.read_found(&found, offset, PAGE).await?;
             let over = |record: &JobRecord| {
                 record.fields.get("ended_at").and_then(|at| at.parse().ok()).is_some_and(|at: i64| at <= latest)
             };
-            let over = page.jobs.into_iter().filter(|(_, record)| over(record));
+            let over = page.into_iter().filter(|(_, record)| over(record));
             let mut removals =
                 stream::iter(over).map(async |(id, record)| self.remove(id, &record).await).buffer_unordered(WIDTH);
             while let Some((deletion, bytes)) = removals.try_next().await? {
                 cleaned.jobs_deleted += u64::from(matches!(deletion, Deletion::Deleted(_)));
                 cleaned.bytes_freed += bytes;
-            }
-            match page.next {
-                Some(next) => start = PageStart::After(next),
-                None => break,
             }
         }
         for partition in self.store.partitions() {

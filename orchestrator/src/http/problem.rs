@@ -44,6 +44,7 @@ impl Error {
             Self::Blob(BlobError::Refused(_))
             | Self::Store(StoreError::Corrupt(_) | StoreError::TooOld(_) | StoreError::Partitions { .. })
             | Self::Broken(..)
+            | Self::Unreadable(_)
             | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NoMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
         }

@@ -280,7 +280,9 @@ impl Watchers {
         }
         for jobs in gone.chunks(CHANNELS) {
             channel.remove(jobs).await?;
-            heard.retain(|job| !jobs.contains(job));
+            for job in jobs {
+                heard.remove(job);
+            }
         }
         if !(fresh.is_empty() && gone.is_empty()) {
             debug!(jobs = heard.len(), "listening for jobs that are watched");

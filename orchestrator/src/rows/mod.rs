@@ -115,8 +115,8 @@ fn unreadable(error: ParquetError) -> Error {
     match error {
         ParquetError::External(cause) => match cause.downcast::<BlobError>() {
             Ok(blob) => Error::Blob(*blob),
-            Err(other) => Error::Blob(BlobError::Refused(format!("a table cannot be read: {other}"))),
+            Err(other) => Error::Unreadable(other.to_string()),
         },
-        other => Error::Blob(BlobError::Refused(format!("a table cannot be read: {other}"))),
+        other => Error::Unreadable(other.to_string()),
     }
 }

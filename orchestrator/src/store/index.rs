@@ -87,6 +87,19 @@ pub(super) struct Chunk {
     pub(super) newest: i64,
 }
 
+/// Which jobs a filter found, by their places in the index: some hundred bytes for each thousand. What is created later is not
+/// among them.
+#[derive(Debug)]
+pub struct FoundJobs(Vec<Vec<ChunkMatches>>);
+
+impl FoundJobs {
+    /// How many there were.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        count(&self.0)
+    }
+}
+
 impl Store {
     /// One page of the jobs that a filter is of. `limit` is at least 1.
     ///
@@ -105,8 +118,7 @@ impl Store {
                 left = count(&found);
             }
         }
-        let (partitions, plan): (Vec<u16>, _) = (self.partitions().collect(), plan(&found, offset, limit));
-        let page = page(self.read_entries(&partitions, &found, &plan).await?, offset, &plan, limit);
+        let page = self.read_page(&found, offset, limit).await?;
         let more = offset.saturating_add(page.len() as u64) < left;
         let next = page.last().filter(|_| more).map(|last| ListCursor {
             at: last.at,
@@ -114,6 +126,28 @@ impl Store {
             slot: last.slot,
         });
         Ok(JobPage { jobs: self.read_records(&page).await?, total, next })
+    }
+
+    /// All jobs that a filter is of, to be read page by page.
+    ///
+    /// # Errors
+    /// When Redis is away, or holds something unexpected.
+    pub async fn find_jobs(&self, filter: &JobFilter) -> Result<FoundJobs> {
+        self.search_all(filter).await.map(FoundJobs)
+    }
+
+    /// Jobs of what was found, newest first. Those that were removed meanwhile are missing.
+    ///
+    /// # Errors
+    /// As for [`Self::find_jobs`].
+    pub async fn read_found(&self, found: &FoundJobs, offset: u64, limit: usize) -> Result<Vec<(JobId, JobRecord)>> {
+        let page = self.read_page(&found.0, offset, limit).await?;
+        self.read_records(&page).await
+    }
+
+    async fn read_page(&self, found: &[Vec<ChunkMatches>], offset: u64, limit: usize) -> Result<Vec<Entry>> {
+        let (partitions, plan): (Vec<u16>, _) = (self.partitions().collect(), plan(found, offset, limit));
+        Ok(page(self.read_entries(&partitions, found, &plan).await?, offset, &plan, limit))
     }
 
     /// What a filter finds in each partition.

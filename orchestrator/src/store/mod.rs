@@ -43,7 +43,7 @@ pub use archive::{Archive, Archiving};
 pub use branches::{BranchAdvance, FanId, FanRecord, Swept};
 pub use commands::Order;
 pub use datasets::{CommitAs, DatasetRecord, FoundTable, ListedDataset};
-pub use index::{JobFilter, JobPage, PageStart};
+pub use index::{FoundJobs, JobFilter, JobPage, PageStart};
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use limits::Allowance;
 pub use live::{LiveChannel, LiveEvent, LiveHead, LivePage, LiveWhat};

@@ -22,12 +22,10 @@ pub struct SamplingCreated {
 pub struct SampleRows {
     /// The job.
     pub job_id: JobId,
-    /// Which of its tables this is: `sample` or `residual`.
+    /// Which of its tables this is: `primary`, `sample` or `residual`, as it was asked for.
     pub table_key: String,
     /// The columns of each row, in order.
     pub columns: Vec<String>,
-    /// The rows, each with its columns by name; a missing value is null.
-    pub rows: Vec<Map<String, Value>>,
     /// How many rows the table has.
     pub total: u64,
     /// How many were skipped.
@@ -36,4 +34,7 @@ pub struct SampleRows {
     pub limit: usize,
     /// Whether there are rows after these.
     pub has_more: bool,
+    /// The rows, each with its columns by name; a missing value is null. The last member, so that it can be written while
+    /// they are read.
+    pub rows: Vec<Map<String, Value>>,
 }

@@ -105,7 +105,7 @@ fn a_sampling_job_is_created_on_the_dataset_of_its_path() {
         (json!([]), "body"),
     ] {
         let problem = post("/api/sampling/datasets/48/jobs", body).refusal(422);
-        assert!(problem.details[0].field == field || problem.error.contains(field), "{field}: {problem:?}");
+        assert_eq!(problem.details[0].field, field, "{problem:?}");
         assert!(!problem.error.contains("initial_data"), "{problem:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use relevo_shared::problem::Detail;
+use relevo_shared::{problem::Detail, whole::plain};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -83,17 +83,6 @@ impl Fields {
         }
         let sentences: Vec<String> = self.faults.iter().map(|d| format!("{}: {}", d.field, d.reason)).collect();
         Err(SkillError::InvalidInput { message: sentences.join("; "), details: self.faults })
-    }
-}
-
-/// A number as JSON Schema takes it: `5.0` is the integer 5.
-fn plain(value: Value) -> Value {
-    /// Up to here every integer is a float of its own.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    match value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0 && number.abs() < EXACT) {
-        #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
-        Some(number) => Value::from(number as i64),
-        None => value,
     }
 }
 

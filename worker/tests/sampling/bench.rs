@@ -35,7 +35,7 @@ pub(crate) struct Round {
     pub(crate) report: Report,
 }
 
-pub(crate) const ONE: Cut = Cut { threads: 1, unit_rows: 1 << 18, batch_rows: 8192 };
+pub(crate) const ONE: Cut = Cut { threads: 1, unit_rows: 1 << 18, batch_rows: 8192, candidates: 1 << 20 };
 
 impl Table {
     /// A table of these columns, with so many rows in a row group.

@@ -9,7 +9,7 @@ use relevo_worker::skills::sampling::{
 };
 use serde_json::{Value, json};
 
-use crate::bench::Table;
+use crate::bench::{ONE, Table};
 
 const GOLDEN: &str = include_str!("../../../tests/golden/sampling.json");
 const ROWS: i64 = 1000;
@@ -59,9 +59,10 @@ fn rows_are_those_of_a_program_that_sorts_the_whole_table() {
         if let Some(below) = case["below"].as_u64() {
             job["filters"] = json!({ "expression": format!("mod < {below}") });
         }
-        for cut in
-            [Cut { threads: 1, unit_rows: 4000, batch_rows: 1000 }, Cut { threads: 3, unit_rows: 77, batch_rows: 10 }]
-        {
+        for cut in [
+            Cut { unit_rows: 4000, batch_rows: 1000, ..ONE },
+            Cut { threads: 3, unit_rows: 77, batch_rows: 10, candidates: 30 },
+        ] {
             let drawn: Vec<Vec<u64>> = table.draw(&job, cut).unwrap().into_iter().map(|round| round.rows).collect();
 
             assert_eq!(json!(drawn), case["drawn"], "{job} {cut:?}");

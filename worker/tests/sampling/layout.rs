@@ -89,7 +89,7 @@ proptest! {
             { "method": "systematic", "parameters": { "interval": interval } },
         ] });
 
-        let (sample, residual) = files(&table, &job, Cut { threads, unit_rows, batch_rows });
+        let (sample, residual) = files(&table, &job, Cut { threads, unit_rows, batch_rows, ..ONE });
 
         let mut all: Vec<_> = sample.into_iter().map(|mut row| { row.remove("round_number"); row }).chain(residual).collect();
         all.sort_by_key(|row| row["id"].as_i64());

@@ -58,7 +58,7 @@ fn a_systematic_round_takes_every_so_many_th_row_that_is_left() {
         { "method": "systematic", "parameters": { "interval": 3, "start": 2 } },
     ] });
 
-    let rounds = table.draw(&job, Cut { threads: 2, unit_rows: 3, batch_rows: 2 }).unwrap();
+    let rounds = table.draw(&job, Cut { threads: 2, unit_rows: 3, batch_rows: 2, ..ONE }).unwrap();
 
     assert_eq!(rounds[0].rows, [0, 4]);
     // 1 2 3 5 6 7 8 9 are left; of these the second, the fifth and the eighth.

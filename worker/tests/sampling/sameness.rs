@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use relevo_worker::skills::sampling::source::Cut;
 use serde_json::{Value, json};
 
-use crate::bench::{Table, are_disjoint};
+use crate::bench::{ONE, Table, are_disjoint};
 
 const ROWS: i64 = 700;
 
@@ -72,12 +72,13 @@ proptest! {
         unit_rows in 1_usize..800,
         batch_rows in 1_u64..200,
         group_rows in 20_usize..800,
+        candidates in 1_u64..100,
     ) {
         let job = json!({ "seed": seed, "rounds": rounds });
-        let expected = rows(&table(700), &job, Cut { threads: 1, unit_rows: 10_000, batch_rows: 10_000 });
+        let expected = rows(&table(700), &job, Cut { threads: 1, unit_rows: 10_000, batch_rows: 10_000, ..ONE });
 
         for threads in [1, 2, 7] {
-            let cut = Cut { threads, unit_rows, batch_rows };
+            let cut = Cut { threads, unit_rows, batch_rows, candidates };
             prop_assert_eq!(&rows(&table(group_rows), &job, cut), &expected, "{:?}", cut);
         }
     }

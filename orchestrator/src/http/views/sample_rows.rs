@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use relevo_shared::{JobId, job::JobState, view::sampling::SampleRows};
 use relevo_tables::{csv_lines, json_lines};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tracing::warn;
 use utoipa::IntoParams;
 
@@ -162,17 +162,18 @@ fn places(known: &[String], wanted: Option<&[String]>) -> Result<Vec<usize>> {
 async fn page(job: JobId, table: Table, columns: &[usize], wanted: Wanted) -> Result<Response> {
     let (offset, limit, total) = (wanted.offset, wanted.limit.unwrap_or(PAGE), table.rows());
     let rows = range(offset, Some(limit), total);
-    let head = json!({
-        "job_id": job,
-        "table_key": wanted.table_key,
-        "columns": names(&table, columns),
-        "total": total,
-        "offset": offset,
-        "limit": limit,
-        "has_more": rows.end < total,
-        "rows": [],
-    });
-    let head = head.to_string();
+    let empty = SampleRows {
+        job_id: job,
+        table_key: wanted.table_key,
+        columns: names(&table, columns),
+        total,
+        offset,
+        limit,
+        has_more: rows.end < total,
+        rows: Vec::new(),
+    };
+    // The rows are written between the brackets as they come.
+    let head = serde_json::to_string(&empty).expect("it has string keys only");
     let head = head.strip_suffix("]}").expect("the list of rows is its last member").to_owned();
     let mut between = "";
     let text = move |batch: Result<RecordBatch>| -> Result<Bytes> {
@@ -236,5 +237,5 @@ async fn streamed(
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
-    Error::Blob(BlobError::Refused(error.to_string()))
+    Error::Unreadable(error.to_string())
 }

@@ -25,8 +25,8 @@ use crate::domain::packing::{self, PastEvent};
 
 /// Jobs that are packed in one round.
 const BATCH: usize = 500;
-/// Jobs that are read at once.
-const PART: usize = 50;
+/// Jobs that are read at once, and about how many bytes of log lines: a job may have 80 MB of them.
+const PART: (usize, u64) = (50, 64 << 20);
 /// Jobs that are written at the same time.
 const WIDTH: usize = 16;
 /// A batch of the archive that is not full waits so many times as long as a job does.
@@ -92,9 +92,9 @@ impl Store {
             return Ok(0);
         }
         let mut pressed = Vec::with_capacity(quiet.len());
-        for part in quiet.chunks(PART) {
+        for part in parts(&quiet) {
             let (jobs, others): (Vec<_>, Vec<_>) =
-                self.read_loose(part).await?.into_iter().partition(LooseJob::is_loose);
+                self.read_loose(&part).await?.into_iter().partition(LooseJob::is_loose);
             self.strike_off(partition, &others).await?;
             let done = spawn_blocking(move || press(jobs, archives)).await;
             pressed.extend(done.map_err(|error| corrupt(format!("packing: {error}")))??);
@@ -108,20 +108,25 @@ impl Store {
         Ok(quiet.len())
     }
 
-    /// The first of these jobs that ended long enough ago, and for how long the first has ended by now. They come in the order of their ends, so the
-    /// first that has not is the last to look at. Those that are gone, or go on, are among them: they leave the list too.
-    async fn quiet(&self, loose: Vec<String>, after: Duration) -> Result<(Vec<JobId>, i64)> {
+    /// The first of these jobs that ended long enough ago, with the bytes of their log lines, and for how long the first has ended by now. They
+    /// come in the order of their ends, so the first that has not is the last to look at. Those that are gone, or go on, are among them: they leave
+    /// the list too.
+    async fn quiet(&self, loose: Vec<String>, after: Duration) -> Result<(Vec<(JobId, u64)>, i64)> {
         let now = self.clock().await?;
         let ids: Vec<JobId> = loose.iter().filter_map(|id| id.parse().ok()).collect();
         let mut pipe = redis::pipe();
         for id in &ids {
             pipe.cmd("HGET").arg(self.keys.job(*id)).arg("ended_at");
+            pipe.cmd("MEMORY").arg("USAGE").arg(self.keys.logs(*id));
         }
-        let ends: Vec<Option<i64>> = pipe.query_async(&mut self.connections.get().await?).await?;
+        let read: Vec<Option<i64>> = pipe.query_async(&mut self.connections.get().await?).await?;
         let before = now - i64::try_from(millis(after)).unwrap_or(i64::MAX);
-        let quiet = ends.iter().take_while(|end| end.is_none_or(|end| end <= before)).count();
-        let longest = ends[..quiet].iter().flatten().map(|end| now - end).max();
-        Ok((ids[..quiet].to_vec(), longest.unwrap_or_default()))
+        let jobs = ids.into_iter().zip(read.chunks_exact(2));
+        let quiet: Vec<_> = jobs.take_while(|(_, read)| read[0].is_none_or(|end| end <= before)).collect();
+        let longest = quiet.iter().filter_map(|(_, read)| read[0]).map(|end| now - end).max();
+        let bytes = |lines: Option<i64>| lines.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+        let quiet = quiet.into_iter().map(|(id, read)| (id, bytes(read[1])));
+        Ok((quiet.collect(), longest.unwrap_or_default()))
     }
 
     /// Takes jobs off the list that are gone, go on, or are packed already.
@@ -203,6 +208,23 @@ impl Store {
     }
 }
 
+/// Jobs with the bytes of their log lines, in parts that can be held at once.
+fn parts(jobs: &[(JobId, u64)]) -> Vec<Vec<JobId>> {
+    let (mut parts, mut part, mut held) = (Vec::new(), Vec::new(), 0);
+    for (id, bytes) in jobs {
+        if part.len() == PART.0 || (!part.is_empty() && PART.1 < held + bytes) {
+            parts.push(std::mem::take(&mut part));
+            held = 0;
+        }
+        part.push(*id);
+        held += bytes;
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
 /// Presses jobs; with an archive the history and the log lines of each apart.
 fn press(jobs: Vec<LooseJob>, archives: bool) -> Result<Vec<Pressed>> {
     let mut press = Press::new()?;
@@ -230,4 +252,21 @@ fn past_event((id, fields): &StreamEntry) -> Option<PastEvent> {
     let (at, count) = id.split_once('-')?;
     let fields = fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     Some(PastEvent { at: at.parse().ok()?, count: count.parse().ok()?, fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_bounded_in_jobs_and_in_bytes() {
+        let sizes = |bytes: &[u64]| -> Vec<usize> {
+            let jobs: Vec<_> = bytes.iter().map(|bytes| (JobId::fresh(), *bytes)).collect();
+            parts(&jobs).iter().map(Vec::len).collect()
+        };
+
+        assert_eq!(sizes(&[0; 120]), [50, 50, 20]);
+        assert_eq!(sizes(&[40 << 20, 20 << 20, 20 << 20, 100 << 20, 1]), [2, 1, 1, 1]);
+        assert_eq!(sizes(&[]), [0; 0]);
+    }
 }

@@ -1,7 +1,7 @@
 //! The files of a program's task: brought into its input folder before, taken from its output folder after.
 
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     path::{Path, PathBuf},
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn bring(
     into: &Path,
     context: &TaskContext,
 ) -> Result<Map<String, Value>, SkillError> {
-    let (mut files, mut names) = (Map::new(), HashSet::new());
+    let (mut files, mut names, mut count) = (Map::new(), HashMap::new(), 0);
     for parameter in inputs {
         let value = match params.get(parameter) {
             None | Some(Value::Null) => continue,
@@ -36,10 +36,14 @@ pub(super) async fn bring(
             Value::Array(many) => many.iter().map(Value::as_str).collect::<Option<Vec<_>>>(),
             one => one.as_str().map(|uri| vec![uri]),
         };
-        let uris = uris.filter(|uris| uris.len() <= MOST_INPUTS).ok_or_else(|| {
+        let uris = uris.ok_or_else(|| {
             let right = "must be an S3 URI such as s3://bucket/key or the name of a file of the job, or a list of such";
             SkillError::invalid(parameter, right)
         })?;
+        count += uris.len();
+        if MOST_INPUTS < count {
+            return Err(SkillError::invalid(parameter, format!("must not bring the task's files above {MOST_INPUTS}")));
+        }
         let mut paths = Vec::new();
         for uri in uris {
             let path = into.join(name_for(uri, &mut names));
@@ -53,16 +57,26 @@ pub(super) async fn bring(
 }
 
 /// A name of its own for a file, as like its object's as can be.
-fn name_for(uri: &str, taken: &mut HashSet<String>) -> String {
+/// `taken` has the names that there are, each with the last number that was put before it.
+fn name_for(uri: &str, taken: &mut HashMap<String, u32>) -> String {
     let name: String = uri.rsplit('/').next().unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
     let name = name.trim_start_matches('.');
     let name = &name[name.ceil_char_boundary(name.len().saturating_sub(LONGEST_NAME))..];
     let name = if name.is_empty() { "file" } else { name };
-    let numbered = (2..).map(|number| format!("{number}-{name}"));
-    let name = std::iter::once(name.to_owned()).chain(numbered).find(|name| !taken.contains(name));
-    let name = name.expect("there is always another number");
-    taken.insert(name.clone());
-    name
+    let Some(mut number) = taken.get(name).copied() else {
+        taken.insert(name.to_owned(), 1);
+        return name.to_owned();
+    };
+    let free = loop {
+        number += 1;
+        let numbered = format!("{number}-{name}");
+        if !taken.contains_key(&numbered) {
+            break numbered;
+        }
+    };
+    taken.insert(name.to_owned(), number);
+    taken.insert(free.clone(), 1);
+    free
 }
 
 /// Uploads what lies in the output folder to where clients find a job's files. Gives their addresses by name.
@@ -105,12 +119,13 @@ mod tests {
 
     #[test]
     fn a_file_keeps_its_name_and_never_leaves_the_folder() {
-        let mut taken = HashSet::new();
-        let names = ["s3://b/a.mp3", "s3://c/x/a.mp3", "s3://b/..", "s3://b/x/.bashrc", "s3://b/a\u{0}\nb"];
+        let mut taken = HashMap::new();
+        let names =
+            ["s3://b/a.mp3", "s3://c/x/a.mp3", "s3://b/..", "s3://b/x/.bashrc", "s3://b/a\u{0}\nb", "3-a.mp3", "a.mp3"];
 
         let names: Vec<String> = names.iter().map(|uri| name_for(uri, &mut taken)).collect();
 
-        assert_eq!(names, ["a.mp3", "2-a.mp3", "file", "bashrc", "ab"]);
+        assert_eq!(names, ["a.mp3", "2-a.mp3", "file", "bashrc", "ab", "3-a.mp3", "4-a.mp3"]);
         assert!(name_for(&format!("s3://b/{}", "é".repeat(500)), &mut taken).len() <= LONGEST_NAME);
     }
 }

@@ -4,7 +4,9 @@
 //! and another below which certainly no fewer do: rows under the first are drawn as they come, rows between the two are
 //! kept with their keys, and the smallest of them fill up the rest. "Certainly" means up to a chance that is counted
 //! afterwards: when it went wrong, the rows are gone through once more with wider thresholds. So what is drawn is exact
-//! in every case.
+//! in every case. Where there are so many groups that even this would be much, they are drawn from some at a time.
+
+use std::ops::Range;
 
 use roaring::RoaringBitmap;
 
@@ -57,6 +59,34 @@ impl Bounds {
     }
 }
 
+/// About how many rows are kept for the choice when the bounds are that far apart.
+fn expected_candidates(quota: Quota, spread: f64) -> u64 {
+    let Quota { wanted, rows } = quota;
+    if wanted == 0 || rows <= wanted {
+        return 0;
+    }
+    let reach = spread * (wanted as f64).sqrt();
+    let kept = (wanted as f64 + reach + 8.0).min(rows as f64) - (wanted as f64 - reach).max(0.0);
+    kept as u64
+}
+
+/// Groups in a row whose candidates together are at most `most`, or one group.
+fn ranges(quotas: &[Quota], most: u64) -> Vec<Range<usize>> {
+    let (mut ranges, mut from, mut held) = (Vec::new(), 0, 0);
+    for (group, quota) in quotas.iter().enumerate() {
+        let expected = expected_candidates(*quota, SPREADS[0]);
+        if from < group && most < held + expected {
+            ranges.push(from..group);
+            (from, held) = (group, 0);
+        }
+        held += expected;
+    }
+    if from < quotas.len() {
+        ranges.push(from..quotas.len());
+    }
+    ranges
+}
+
 /// A row that may be drawn, if its key is small enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Candidate {
@@ -78,6 +108,16 @@ struct Found {
 /// # Errors
 /// What the scan runs into; `Cancelled`.
 pub fn draw(scan: &Scan<'_>, source: &Source<'_>, quotas: &[Quota], stream: Stream) -> Result<RowSet, SkillError> {
+    let mut drawn = RowSet::none(source.units().len());
+    for groups in ranges(quotas, source.candidates()) {
+        let mut part = vec![Quota { wanted: 0, rows: 0 }; quotas.len()];
+        part[groups.clone()].copy_from_slice(&quotas[groups]);
+        drawn.unite(&draw_at_once(scan, source, &part, stream)?);
+    }
+    Ok(drawn)
+}
+
+fn draw_at_once(scan: &Scan<'_>, source: &Source<'_>, quotas: &[Quota], stream: Stream) -> Result<RowSet, SkillError> {
     for spread in SPREADS {
         let bounds: Vec<Bounds> = quotas.iter().map(|quota| Bounds::even(*quota, spread)).collect();
         let found = gather(scan, &bounds, Some(stream))?;
@@ -222,6 +262,18 @@ mod tests {
         assert_eq!(Bounds::even(Quota { wanted: 0, rows: 5 }, 6.0), Bounds { sure: 0, kept: None });
         assert_eq!(Bounds::even(Quota { wanted: 5, rows: 5 }, 6.0), Bounds { sure: u64::MAX, kept: Some(u64::MAX) });
         assert_eq!(Bounds::even(Quota { wanted: 4, rows: 5 }, 6.0).kept, Some(u64::MAX));
+    }
+
+    #[test]
+    fn groups_are_drawn_from_together_while_their_candidates_are_few() {
+        let quotas = [(5, 100), (0, 100), (9, 9), (5, 100), (5, 100), (1_000, 100_000)]
+            .map(|(wanted, rows)| Quota { wanted, rows });
+        let expected: Vec<u64> = quotas.iter().map(|quota| expected_candidates(*quota, 6.0)).collect();
+
+        assert_eq!(expected, [26, 0, 0, 26, 26, 387]);
+        assert_eq!(ranges(&quotas, 52), [0..4, 4..5, 5..6]);
+        assert_eq!(ranges(&quotas, 1 << 20), vec![0..quotas.len()]);
+        assert_eq!(ranges(&[], 52), [] as [Range<usize>; 0]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ const BATCH_BYTES: u64 = 4 << 20;
 const MOST_BATCH_ROWS: u64 = 32 << 10;
 /// Batches of a unit that wait for their turn.
 const WAITING: usize = 2;
+/// Of 24 bytes each.
+const MOST_CANDIDATES: u64 = 4 << 20;
 /// A condition nests up to some hundred levels, and evaluating one takes a frame for each.
 const STACK_BYTES: usize = 16 << 20;
 
@@ -58,12 +60,14 @@ pub struct Cut {
     pub unit_rows: usize,
     /// Rows of a batch at most.
     pub batch_rows: u64,
+    /// Rows that are held at a time for the choice among them, about; a group that needs more is gone through by itself.
+    pub candidates: u64,
 }
 
 impl Default for Cut {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self { threads, unit_rows: UNIT_ROWS, batch_rows: MOST_BATCH_ROWS }
+        Self { threads, unit_rows: UNIT_ROWS, batch_rows: MOST_BATCH_ROWS, candidates: MOST_CANDIDATES }
     }
 }
 
@@ -102,6 +106,12 @@ impl<'a> Source<'a> {
     #[must_use]
     pub const fn threads(&self) -> usize {
         self.cut.threads
+    }
+
+    /// Rows that may be held at a time for the choice among them.
+    #[must_use]
+    pub const fn candidates(&self) -> u64 {
+        self.cut.candidates
     }
 
     /// Fails when the task is to stop.
