@@ -377,6 +377,7 @@ pub struct ProgressReport {
     pub logs: Vec<LogLine>,
     /// Figures measured since the last report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
     pub metrics: Vec<MetricPoint>,
 }
 
@@ -384,9 +385,10 @@ pub struct ProgressReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricPoint {
     /// Which series.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_][A-Za-z0-9_./:@-]*$")]
     pub name: String,
     /// Where in the series, for example the number of the epoch.
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     #[serde(deserialize_with = "crate::whole::required")]
     pub step: u64,
     /// The figure; never NaN or infinite, which JSON cannot say.

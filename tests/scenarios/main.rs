@@ -34,6 +34,7 @@ mod samples;
 mod sampling;
 mod schedules;
 mod sdk;
+mod series;
 mod sockets;
 mod traces;
 mod views;

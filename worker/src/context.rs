@@ -6,6 +6,7 @@ use relevo_shared::{
     dataset::TableRef,
     file::{FILE_NAME, is_file_name},
     job::{LogLevel, LogLine},
+    metric::is_metric_name,
     problem::Detail,
     worker::{MetricPoint, Task},
 };
@@ -109,16 +110,12 @@ impl TaskContext {
     }
 
     /// Tells figures of a step, such as the losses of an epoch: each becomes a point of the job's series of that name. A
-    /// figure that is no number is left out.
+    /// figure that is no number is left out, and so is one of a name that no series may have.
     pub fn metrics<'a>(&self, step: u64, figures: impl IntoIterator<Item = (&'a str, f64)>) {
         let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).ok();
-        let finite = figures.into_iter().filter(|(_, value)| value.is_finite());
-        let points = finite.map(|(name, value)| MetricPoint {
-            name: name.to_owned(),
-            step,
-            value,
-            timestamp: timestamp.clone(),
-        });
+        let good = figures.into_iter().filter(|(name, value)| value.is_finite() && is_metric_name(name));
+        let points =
+            good.map(|(name, value)| MetricPoint { name: name.to_owned(), step, value, timestamp: timestamp.clone() });
         let points: Vec<_> = points.collect();
         self.0.telling.tell(|pending, _| pending.metrics(points));
     }

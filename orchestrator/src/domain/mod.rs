@@ -20,6 +20,7 @@ pub mod schedule;
 mod schedule_tests;
 pub mod scope;
 pub mod seal;
+pub mod series;
 pub mod signature;
 pub mod task;
 pub mod worker_token;

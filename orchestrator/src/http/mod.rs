@@ -177,6 +177,7 @@ routes! {
     "/api/jobs/cleanup" => post(views::removal::clean_up);
     "/api/jobs/{job_id}" => get(views::jobs::show).delete(views::removal::delete);
     "/api/jobs/{job_id}/logs" => get(views::jobs::logs);
+    "/api/jobs/{job_id}/metrics" => get(views::metrics::metrics);
     "/api/jobs/{job_id}/cancel" => post(views::jobs::cancel);
     "/api/sampling/datasets/{dataset_id}/jobs" => post(views::sampling::create);
     "/api/sampling/jobs/{job_id}/data" => get(views::sample_rows::data);
