@@ -139,7 +139,16 @@ async fn a_job_without_figures_costs_nothing_for_them() {
     let mut calls = rig::calls(&mut connection);
     calls.remove("config|resetstat");
     // The job and its task are read, the lease is renewed, two records, a line and an event are written, and those who watch are called.
-    let all = [("evalsha", 1), ("hmget", 2), ("hset", 2), ("pexpire", 1), ("publish", 1), ("time", 1), ("xadd", 2), ("zadd", 1)];
+    let all = [
+        ("evalsha", 1),
+        ("hmget", 2),
+        ("hset", 2),
+        ("pexpire", 1),
+        ("publish", 1),
+        ("time", 1),
+        ("xadd", 2),
+        ("zadd", 1),
+    ];
     assert_eq!(calls, all.map(|(call, times)| (call.to_owned(), times)).into());
     let there: bool = connection.exists(format!("relevo:{{p00}}:metrics:{id}")).expect("Redis answers");
     assert!(!there);

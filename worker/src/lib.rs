@@ -29,5 +29,6 @@ pub mod shelf;
 pub mod skills;
 mod socket;
 mod telling;
+mod usage;
 mod work_folder;
 pub mod worker;

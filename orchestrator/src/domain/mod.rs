@@ -23,4 +23,5 @@ pub mod seal;
 pub mod series;
 pub mod signature;
 pub mod task;
+pub mod usage;
 pub mod worker_token;

@@ -181,6 +181,11 @@ impl Keys {
         "relevo:{workers}:all"
     }
 
+    /// Those of them that tell how busy their devices are.
+    pub(super) const fn workers_with_devices() -> &'static str {
+        "relevo:{workers}:with_devices"
+    }
+
     /// Which WebSocket of a worker is open.
     pub(super) fn socket(worker: &WorkerId) -> String {
         format!("relevo:socket:{worker}")
