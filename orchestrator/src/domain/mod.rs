@@ -23,5 +23,6 @@ pub mod seal;
 pub mod series;
 pub mod signature;
 pub mod task;
+pub mod typed_job;
 pub mod usage;
 pub mod worker_token;

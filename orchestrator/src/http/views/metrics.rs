@@ -1,7 +1,7 @@
 //! `/api/jobs/{job_id}/metrics`: the figures that a job's tasks measured.
 
 use axum::{Json, extract::State};
-use relevo_shared::{JobId, view::jobs::JobMetrics};
+use relevo_shared::{JobId, TaskId, view::jobs::JobMetrics};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -27,6 +27,7 @@ pub(in crate::http) struct MetricsQuery {
     /// Only series of this name.
     name: Option<String>,
     /// Only series of this task.
+    #[param(value_type = Option<TaskId>)]
     task_id: Option<String>,
     /// Only points of this step and later ones.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
