@@ -305,6 +305,9 @@ pub struct Task {
     /// `s3://bucket/prefix/` under which the tables of datasets lie; absent when S3 is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datasets_prefix: Option<String>,
+    /// `s3://bucket/prefix/` under which models lie that have a name; absent when S3 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models_prefix: Option<String>,
 }
 
 const fn first_attempt() -> u32 {

@@ -29,6 +29,7 @@ mod outages;
 mod overview;
 mod polls;
 mod profiling;
+mod promoted;
 mod refusals;
 mod samples;
 mod sampling;

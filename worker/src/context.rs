@@ -38,6 +38,7 @@ struct Inner {
     folder: WorkFolder,
     files: Arc<Files>,
     files_prefix: Option<String>,
+    models_prefix: Option<String>,
     checkpoint: String,
     commits: Commits,
     span: Span,
@@ -59,11 +60,11 @@ impl TaskContext {
         files: Arc<Files>,
         span: Span,
     ) -> Self {
-        let files_prefix = task.files_prefix.clone();
+        let (files_prefix, models_prefix) = (task.files_prefix.clone(), task.models_prefix.clone());
         let commits = Commits::new(task.datasets_prefix.clone(), route.clone());
         let checkpoint = checkpoint_name(task);
         let telling = Telling::new(route);
-        Self(Arc::new(Inner { stop, telling, folder, files, files_prefix, checkpoint, commits, span }))
+        Self(Arc::new(Inner { stop, telling, folder, files, files_prefix, models_prefix, checkpoint, commits, span }))
     }
 
     /// A context without an orchestrator, for running a skill by itself: it works in `work_dir`, its reports go nowhere, and
@@ -199,6 +200,11 @@ impl TaskContext {
             ));
         };
         Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
+    }
+
+    /// Where models lie that have a name; none where the orchestrator offers no place for them.
+    pub(crate) fn models_prefix(&self) -> Option<&str> {
+        self.0.models_prefix.as_deref()
     }
 
     /// The address of the task's checkpoint; none where the orchestrator offers no place for files. Every attempt with the same

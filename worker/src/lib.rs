@@ -17,7 +17,6 @@ mod held;
 mod host;
 pub mod logging;
 mod membership;
-#[cfg(feature = "torch")]
 pub mod models;
 mod outbox;
 mod outcome;
