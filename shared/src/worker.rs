@@ -3,12 +3,15 @@
 //! Readers are lenient (workers of several releases are in the field); writers send only what every release accepts:
 //! whole numbers in `deadline`, strings in `tracing_context`, never a null id.
 
+mod usage;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub use self::usage::{DeviceUsage, Usage};
 use crate::{
     JobId, SkillName, TaskId, WorkerId,
     dataset::{Column, CsvDialect, TableFormat},
@@ -208,45 +211,12 @@ pub struct Heartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skills_hash: Option<String>,
     /// What its machine uses, as a `Usage`; absent when that has not changed, or is not known. Anything else is left aside.
-    #[serde(default, deserialize_with = "usage", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "usage::lenient", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Value>)]
     pub usage: Option<Usage>,
     /// Anything else.
     #[serde(flatten)]
     pub other: Map<String, Value>,
-}
-
-/// What a worker's machine uses at the moment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Usage {
-    /// The share of its processors' time that is not idle, 0 to 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpu_load_percent: Option<f64>,
-    /// Main memory in use, in GiB.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ram_used_gb: Option<f64>,
-    /// Its devices, one by one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub devices_usage: Option<Vec<DeviceUsage>>,
-}
-
-/// How busy a device is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct DeviceUsage {
-    /// Which one: the `id` of the device.
-    pub unit_id: String,
-    /// The share of the time in which it computed, 0 to 100.
-    pub load_percent: f64,
-    /// More figures; `memory_used_gb` and `memory_total_gb` are its memory, in GiB.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object)]
-    pub metrics: Map<String, Value>,
-}
-
-/// What cannot be understood is left aside: a worker's leases must not end for it.
-fn usage<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Usage>, D::Error> {
-    let usage = Option::<Value>::deserialize(deserializer)?;
-    Ok(usage.and_then(|usage| serde_json::from_value(usage).ok()))
 }
 
 /// Answer to a heartbeat.

@@ -16,7 +16,8 @@ fn a_model_outlives_its_job_under_the_name_that_it_was_given() {
         folder = text(&up.json()["s3_uri"]).trim_end_matches(name).to_owned();
     }
     let promote = |uri: &str| {
-        let body = json!({ "type": "promote_model", "params": { "model_uri": uri, "name": "team/echo", "note": "first" } });
+        let body =
+            json!({ "type": "promote_model", "params": { "model_uri": uri, "name": "team/echo", "note": "first" } });
         let answer = api.post("/jobs", &body);
         assert_eq!(answer.status, 202, "{}", answer.text());
         let id = text(&answer.json()["job_id"]);
@@ -32,6 +33,7 @@ fn a_model_outlives_its_job_under_the_name_that_it_was_given() {
     assert!(text(&first["uri"]).ends_with(&format!("/models/team/echo/{}", text(&first["version"]))), "{first}");
     assert_eq!((&first["previous_version"], &first["note"]), (&json!(null), &json!("first")));
     assert_eq!((&again["version"], &again["previous_version"]), (&first["version"], &first["version"]));
-    let wrong = api.post("/jobs", &json!({ "type": "promote_model", "model_uri": folder, "name": "../x" })).refusal(422);
+    let wrong =
+        api.post("/jobs", &json!({ "type": "promote_model", "model_uri": folder, "name": "../x" })).refusal(422);
     assert_eq!(wrong.details[0].field, "name");
 }

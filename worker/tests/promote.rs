@@ -129,7 +129,11 @@ async fn a_worker_obtains_a_model_by_its_name_once_for_each_version() {
     let mut current = bench.current("rbm");
     (current["version"], current["uri"]) =
         (json!(first.content_hash), json!(format!("s3://data/models/rbm/{}", first.content_hash)));
-    fs::write(bench.at("models/rbm/current.json"), current.to_string()).unwrap();
+    // Through S3, which knows a checksum of what lies there.
+    let file = bench.folder.path().join("current.json");
+    fs::write(&file, current.to_string()).unwrap();
+    let task = Bench::with_models("echo", &json!({}));
+    bench.context(&task).upload(&file, "s3://data/models/rbm/current.json").await.unwrap();
     let broken = bench.obtain(&fresh, "rbm").await.unwrap_err();
     assert!(
         matches!(&broken, SkillError::Transient(reason) if reason.contains("not those of the version")),

@@ -26,7 +26,7 @@ impl TypedJob {
     /// All members that are missing, of the wrong type, or at the wrong place.
     pub fn read(mut body: Map<String, Value>) -> Result<Self, Vec<Detail>> {
         let mut faults = Vec::new();
-        let kind = match body.remove(TYPE) {
+        let kind = match body.shift_remove(TYPE) {
             Some(Value::String(kind)) => kind,
             None => {
                 faults.push(Detail::new(TYPE, "is missing: it says what kind of job is to be created"));
@@ -37,7 +37,7 @@ impl TypedJob {
                 String::new()
             }
         };
-        let (input, nested) = match body.remove(PARAMS) {
+        let (input, nested) = match body.shift_remove(PARAMS) {
             None => (body, false),
             Some(Value::Object(mut params)) => {
                 for (name, value) in body {

@@ -61,11 +61,13 @@ impl Parameters {
     fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
         let right = "an S3 prefix such as s3://bucket/jobs/7/model, or the name of a folder of the job";
-        let model_uri: Option<String> = fields.optional("model_uri", right);
+        // Whatever it is, it has one fault at most.
+        let text = |value: Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let model_uri = text(fields.optional("model_uri", right));
         if model_uri.as_ref().is_none_or(|uri| !is_folder(uri)) {
             fields.fault("model_uri", format!("must be {right}"));
         }
-        let name: Option<String> = fields.optional("name", "a text");
+        let name = text(fields.optional("name", MODEL_NAME));
         if name.as_ref().is_none_or(|name| !is_model_name(name)) {
             fields.fault("name", MODEL_NAME);
         }
@@ -204,6 +206,7 @@ mod tests {
     #[test]
     fn every_fault_is_named() {
         assert_eq!(read(json!({})).unwrap_err(), ["model_uri", "name"]);
+        assert_eq!(read(json!({ "model_uri": 1, "name": [], "note": 2 })).unwrap_err(), ["model_uri", "name", "note"]);
         let wrong = json!({ "model_uri": "s3://data", "name": "../x", "note": "n".repeat(2_001), "tag": 1 });
         assert_eq!(read(wrong).unwrap_err(), ["model_uri", "name", "note", "tag"]);
         for uri in ["", "..", "a/b", "/etc", "s3://", "s3:///a", "s3://b/", "s3://b/a/../c", "https://x/y"] {
