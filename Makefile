@@ -1,6 +1,6 @@
 # The commands of this repository. Each works alone on a fresh machine with Rust, a C compiler and Python, and gets the rest itself.
 
-.PHONY: help demo up test lint fuzz metrics docs openapi bench
+.PHONY: help demo up test proofs lint fuzz metrics docs openapi bench
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -12,8 +12,11 @@ demo: ## Run a real BETO job over a table of comments, then stop everything
 up: ## The same, and leave the server and a worker running until Ctrl-C
 	@.make/demo.sh --stay
 
-test: ## Run every test
+test: ## Run every test but the slow ones
 	@.make/test.sh
+
+proofs: ## Run the slow tests: those that train models
+	@.make/proofs.sh
 
 fuzz: ## Try every route with requests made from the API document
 	@.make/fuzz.sh

@@ -58,6 +58,7 @@ fn worker_view(worker: LiveWorker, pauses: &Pauses) -> WorkerView {
         current_tasks: heartbeat.current_tasks.unwrap_or_default(),
         loaded_models,
         resources: registration.resources,
+        usage: worker.record.usage,
         labels: registration.labels,
         reputation,
         lease_seconds,

@@ -11,6 +11,7 @@ pub mod file;
 pub mod id;
 pub mod job;
 pub mod live;
+pub mod metric;
 pub mod overview;
 pub mod problem;
 pub mod schedule;

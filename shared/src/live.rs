@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    JobId,
+    JobId, TaskId,
     job::{LogLevel, Stage, StageStatus},
 };
 
@@ -82,6 +82,23 @@ pub enum JobMessage {
         /// The number of this message.
         seq: u64,
     },
+    /// A task measured a figure: a point of a series; not with `?metrics=false`.
+    Metric {
+        /// The job.
+        job_id: JobId,
+        /// The task: several of one job may have series of the same name.
+        task_id: TaskId,
+        /// Which series.
+        name: String,
+        /// Where in the series.
+        step: u64,
+        /// The figure.
+        value: f64,
+        /// When it was measured, RFC 3339.
+        timestamp: String,
+        /// The number of this message.
+        seq: u64,
+    },
     /// It has ended well; the last message.
     Completed {
         /// The job.
@@ -127,6 +144,7 @@ impl JobMessage {
             Self::StageComplete { .. } => "stage_complete",
             Self::Stage { .. } => "stage",
             Self::Log { .. } => "log",
+            Self::Metric { .. } => "metric",
             Self::Completed { .. } => "completed",
             Self::Error { .. } => "error",
         }
@@ -140,6 +158,7 @@ impl JobMessage {
             | Self::StageComplete { seq, .. }
             | Self::Stage { seq, .. }
             | Self::Log { seq, .. }
+            | Self::Metric { seq, .. }
             | Self::Completed { seq, .. }
             | Self::Error { seq, .. } => *seq,
         }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{SkillName, WorkerId, worker::Resources};
+use crate::{
+    SkillName, WorkerId,
+    worker::{Resources, Usage},
+};
 
 /// A worker that is alive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -29,6 +32,8 @@ pub struct WorkerView {
     pub loaded_models: Vec<String>,
     /// What it runs on.
     pub resources: Option<Resources>,
+    /// What its machine uses, as it said last; null until it says so.
+    pub usage: Option<Usage>,
     /// Free labels that a blueprint's requirements may name.
     pub labels: Vec<String>,
     /// `pause` or `drain` while an operator lets it have no more tasks.

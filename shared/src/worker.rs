@@ -3,12 +3,15 @@
 //! Readers are lenient (workers of several releases are in the field); writers send only what every release accepts:
 //! whole numbers in `deadline`, strings in `tracing_context`, never a null id.
 
+mod usage;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+pub use self::usage::{DeviceUsage, Usage};
 use crate::{
     JobId, SkillName, TaskId, WorkerId,
     dataset::{Column, CsvDialect, TableFormat},
@@ -207,6 +210,10 @@ pub struct Heartbeat {
     /// That of the skills that it has now; see [`Registration::skills_hash`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub skills_hash: Option<String>,
+    /// What its machine uses, as a `Usage`; absent when that has not changed, or is not known. Anything else is left aside.
+    #[serde(default, deserialize_with = "usage::lenient", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub usage: Option<Usage>,
     /// Anything else.
     #[serde(flatten)]
     pub other: Map<String, Value>,
@@ -268,6 +275,9 @@ pub struct Task {
     /// `s3://bucket/prefix/` under which the tables of datasets lie; absent when S3 is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub datasets_prefix: Option<String>,
+    /// `s3://bucket/prefix/` under which models lie that have a name; absent when S3 is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models_prefix: Option<String>,
 }
 
 const fn first_attempt() -> u32 {
@@ -377,6 +387,7 @@ pub struct ProgressReport {
     pub logs: Vec<LogLine>,
     /// Figures measured since the last report.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000)]
     pub metrics: Vec<MetricPoint>,
 }
 
@@ -384,9 +395,10 @@ pub struct ProgressReport {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricPoint {
     /// Which series.
-    #[schema(min_length = 1, max_length = 128)]
+    #[schema(min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_][A-Za-z0-9_./:@-]*$")]
     pub name: String,
     /// Where in the series, for example the number of the epoch.
+    #[schema(maximum = 9_007_199_254_740_991_u64)]
     #[serde(deserialize_with = "crate::whole::required")]
     pub step: u64,
     /// The figure; never NaN or infinite, which JSON cannot say.

@@ -8,13 +8,13 @@ use std::{
 
 use bytes::Bytes;
 use relevo::{
-    domain::task::Outcome,
-    store::{Archive, Archiving, Completion, Happened, NewJob, Packing, PageStart, Retry, StepWrite, Wants},
+    domain::{series::KeptPoint, task::Outcome},
+    store::{Archive, Archiving, Completion, Deletion, Happened, NewJob, Packing, PageStart, Retry, StepWrite, Wants},
 };
 use relevo_shared::{
     JobId,
     job::{JobState, LogLevel, LogLine},
-    worker::ProgressReport,
+    worker::{MetricPoint, ProgressReport},
 };
 use serde_json::json;
 
@@ -69,6 +69,7 @@ struct Told {
     visits: Vec<(String, i64)>,
     events: Vec<(String, HashMap<String, String>)>,
     logs: Vec<LogLine>,
+    metrics: (Vec<KeptPoint>, u64),
     hash: String,
 }
 
@@ -83,8 +84,9 @@ async fn told(bench: &Bench, id: JobId) -> Told {
         .map(|event| (event.id, event.fields))
         .collect();
     let logs = bench.store.read_logs(id).await.expect("Redis answers");
+    let metrics = bench.store.read_metrics(id).await.expect("Redis answers");
     let hash = bench.store.job_facts(id).await.expect("Redis answers").expect("the job is there").hash;
-    Told { fields: record.fields, visits: record.visits, events, logs, hash }
+    Told { fields: record.fields, visits: record.visits, events, logs, metrics, hash }
 }
 
 /// A job with a bit of a history that has ended in this state.
@@ -104,6 +106,9 @@ async fn ended(bench: &Bench, state: JobState) -> JobId {
         message: Some("half".to_owned()),
         progress: Some(0.5),
         logs: vec![line("one\ntwo"), line("¡tres!")],
+        metrics: [0.5, -1e-300]
+            .map(|value| MetricPoint { name: "loss".to_owned(), step: 1, value, timestamp: None })
+            .into(),
         ..ProgressReport::of_life(worker("w"), Some(task.token))
     };
     bench.store.report_progress(id, &[(task.id, report)]).await.expect("Redis answers");
@@ -134,21 +139,45 @@ async fn a_packed_job_is_read_as_before() {
         let bench = Bench::new();
         let id = ended(&bench, state).await;
         let before = told(&bench, id).await;
-        assert_eq!((before.visits.len(), before.logs.len()), (2, 2));
+        assert_eq!((before.visits.len(), before.logs.len(), before.metrics.0.len()), (2, 2, 2));
 
         assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 1);
 
-        assert_eq!(keys(&bench, id), ["job", "packed", "packed_logs"]);
+        assert_eq!(keys(&bench, id), ["job", "packed", "packed_logs", "packed_metrics"]);
         assert_eq!(told(&bench, id).await, before);
         let page = bench.store.list_jobs(&Default::default(), PageStart::Offset(0), 10).await.expect("Redis answers");
         assert_eq!(page.jobs[0].1.fields, before.fields);
         assert_eq!(bench.store.job_client(id).await.expect("Redis answers").as_deref(), Some("tests"));
-        for key in ["job", "packed", "packed_logs"] {
+        for key in ["job", "packed", "packed_logs", "packed_metrics"] {
             let key = format!("relevo:{{p00}}:{key}:{id}");
             let left: i64 = redis::cmd("PTTL").arg(&key).query(&mut bench.connection()).unwrap();
             assert!(left > 6 * 24 * 3600 * 1000, "{key} goes in {left} ms");
         }
         assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 0);
+    }
+}
+
+#[tokio::test]
+async fn figures_go_when_their_job_is_deleted_and_their_bytes_are_counted() {
+    for packs in [false, true] {
+        let bench = Bench::new();
+        let id = ended(&bench, JobState::Completed).await;
+        if packs {
+            bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers");
+        }
+        let key = if packs { "packed_metrics" } else { "metrics" };
+        let taken: Option<u64> = redis::cmd("MEMORY")
+            .arg("USAGE")
+            .arg(format!("relevo:{{p00}}:{key}:{id}"))
+            .query(&mut bench.connection())
+            .expect("Redis answers");
+
+        let Deletion::Deleted(bytes) = bench.store.delete_job(id).await.expect("Redis answers") else {
+            panic!("it has ended")
+        };
+
+        assert!(taken.is_some_and(|taken| taken > 0 && taken < bytes), "{taken:?} of {bytes}");
+        assert_eq!(keys(&bench, id), Vec::<String>::new());
     }
 }
 
@@ -178,7 +207,7 @@ async fn a_packed_job_is_retried() {
 
     // It goes on, so nobody packs it.
     assert_eq!(bench.store.pack_jobs(0, "replica", AT_ONCE).await.expect("Redis answers"), 1);
-    assert_eq!(keys(&bench, id), ["events", "job", "logs"]);
+    assert_eq!(keys(&bench, id), ["events", "job", "logs", "metrics"]);
     let after = told(&bench, id).await;
     assert_eq!(after.events[..before.events.len()], before.events);
     assert_eq!(after.events.last().unwrap().1["event"], "retried");
@@ -283,7 +312,7 @@ async fn jobs_are_packed_whole_while_the_archive_is_away() {
 
     assert_eq!(bench.store.pack_jobs(0, "replica", TO_THE_ARCHIVE).await.expect("Redis answers"), 1);
 
-    assert_eq!(keys(&bench, id), ["job", "packed", "packed_logs"]);
+    assert_eq!(keys(&bench, id), ["job", "packed", "packed_logs", "packed_metrics"]);
     assert_eq!(told(&bench, id).await, before);
 }
 

@@ -1,7 +1,7 @@
 //! What tasks tell of themselves while they run, and what is seen of it in order.
 
 use redis::Commands;
-use relevo::store::{BranchAdvance, ClaimedTask, LeaseAnswer, LiveWhat, StepWrite};
+use relevo::store::{Beside, BranchAdvance, ClaimedTask, LeaseAnswer, LiveWhat, StepWrite};
 use relevo_shared::{JobId, TaskId, job::JobState, worker::ProgressReport};
 use serde_json::{Value, json};
 
@@ -24,12 +24,14 @@ async fn tell(bench: &Bench, task: &ClaimedTask, members: Value) {
 
 /// What is seen of a job, in short, each with its number.
 async fn seen(bench: &Bench, job: JobId, logs: bool) -> Vec<(u64, String)> {
-    let page = bench.store.read_live(job, 0, logs, 10_000).await.expect("Redis answers");
+    let beside = Beside { logs, metrics: logs };
+    let page = bench.store.read_live(job, 0, beside, 20_000).await.expect("Redis answers");
     let short = |what| match what {
         LiveWhat::Progress(progress, message) => format!("{progress} {message}"),
         LiveWhat::Stage(stage) => format!("{} {:?} {:?}", stage.name, stage.status, stage.duration_seconds),
         LiveWhat::Setback(error) => error.message,
         LiveWhat::Log(line) => line.message,
+        LiveWhat::Metric(point) => format!("{} {} {}", point.name, point.step, point.value),
     };
     page.events.into_iter().map(|event| (event.seq, short(event.what))).collect()
 }
@@ -71,6 +73,85 @@ async fn lines_stages_and_progress_have_one_order() {
     let head = bench.store.live_head(job).await.expect("Redis answers").expect("the job is there");
     assert_eq!((head.progress, head.message.as_deref()), (0.25, Some("on the way")));
     assert_eq!(head.seq, all.last().expect("there are some").0);
+}
+
+#[tokio::test]
+async fn figures_are_kept_by_task_and_seen_in_order_with_the_rest() {
+    let bench = Bench::new();
+    let job = two_branches(&bench).await;
+    let (first, second) = (branch(job, 0, 1), branch(job, 1, 1));
+    let point = |step: u32, value: f64| json!({ "name": "loss", "step": step, "value": value });
+    let figures = |points: &[Value]| json!({ "metrics": points });
+
+    let told = [
+        (first, report("w0", None, json!({ "progress": 0.5, "metrics": [point(1, 0.5), point(2, 0.25)] }))),
+        (second, report("w1", None, figures(&[point(1, 0.125)]))),
+        (second, report("thief", None, figures(&[point(9, 9.0)]))),
+    ];
+    bench.store.report_progress(job, &told).await.expect("Redis answers");
+
+    let (points, dropped) = bench.store.read_metrics(job).await.expect("Redis answers");
+    let kept: Vec<_> = points.iter().map(|point| (point.task, point.step, point.value)).collect();
+    assert_eq!((kept, dropped), (vec![(first, 1, 0.5), (first, 2, 0.25), (second, 1, 0.125)], 0));
+    let all = seen(&bench, job, true).await;
+    assert_eq!(texts(&all), ["loss 1 0.5", "loss 2 0.25", "loss 1 0.125", "0.5 "]);
+    assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0), "{all:?}");
+    assert_eq!(texts(&seen(&bench, job, false).await), ["0.5 "]);
+    let key = format!("relevo:{{p00}}:metrics:{job}");
+    let left: i64 = bench.connection().pttl(key).expect("Redis answers");
+    assert!(left > 6 * 24 * 3600 * 1000, "they go after the retention time, not in {left} ms");
+}
+
+#[tokio::test]
+async fn a_job_keeps_so_many_figures_of_so_many_names_and_counts_the_others() {
+    let bench = Bench::new();
+    let id = bench.submit(0).await;
+    let task = bench.claim("w", 1).await.remove(0);
+    let points = |names: std::ops::Range<u32>, step: u32| -> Vec<Value> {
+        names.map(|n| json!({ "name": format!("layer.{n}"), "step": step, "value": 0.5 })).collect()
+    };
+
+    tell(&bench, &task, json!({ "metrics": points(0..60, 0) })).await;
+    tell(&bench, &task, json!({ "metrics": points(50..130, 1) })).await;
+    let (few, dropped) = bench.store.read_metrics(id).await.expect("Redis answers");
+    assert_eq!((few.len(), dropped), (60 + 50, 30), "the names from the hundredth on are not kept");
+
+    for step in 2..130 {
+        tell(&bench, &task, json!({ "metrics": points(0..100, step) })).await;
+    }
+    let (many, dropped) = bench.store.read_metrics(id).await.expect("Redis answers");
+    assert!((10_000..10_200).contains(&many.len()), "{} points are kept", many.len());
+    assert_eq!(many.len() as u64 + dropped, 60 + 80 + 128 * 100);
+    assert_eq!(many.last().map(|point| (point.name.as_str(), point.step)), Some(("layer.99", 129)));
+}
+
+#[tokio::test]
+async fn a_job_without_figures_costs_nothing_for_them() {
+    let bench = Bench::new();
+    let id = bench.submit(0).await;
+    let task = bench.claim("w", 1).await.remove(0);
+    tell(&bench, &task, json!({ "progress": 0.5 })).await;
+    let mut connection = bench.connection();
+    rig::forget_calls(&mut connection);
+
+    tell(&bench, &task, json!({ "progress": 0.6, "logs": [{ "level": "info", "message": "x" }] })).await;
+
+    let mut calls = rig::calls(&mut connection);
+    calls.remove("config|resetstat");
+    // The job and its task are read, the lease is renewed, two records, a line and an event are written, and those who watch are called.
+    let all = [
+        ("evalsha", 1),
+        ("hmget", 2),
+        ("hset", 2),
+        ("pexpire", 1),
+        ("publish", 1),
+        ("time", 1),
+        ("xadd", 2),
+        ("zadd", 1),
+    ];
+    assert_eq!(calls, all.map(|(call, times)| (call.to_owned(), times)).into());
+    let there: bool = connection.exists(format!("relevo:{{p00}}:metrics:{id}")).expect("Redis answers");
+    assert!(!there);
 }
 
 #[tokio::test]
@@ -140,7 +221,7 @@ async fn a_job_that_has_ended_hears_nothing_more() {
 
     assert_eq!(bench.store.report_progress(id, &late).await.expect("Redis answers"), [LeaseAnswer::Cancelled]);
     assert_eq!(texts(&seen(&bench, id, true).await), ["0.9 "]);
-    assert!(bench.store.read_live(id, 0, false, 10).await.expect("Redis answers").over);
+    assert!(bench.store.read_live(id, 0, Beside::default(), 10).await.expect("Redis answers").over);
 }
 
 #[tokio::test]
@@ -207,7 +288,7 @@ async fn a_gap_is_noticed_only_where_something_may_be_gone() {
     let task = bench.claim("w", 1).await.remove(0);
     tell(&bench, &task, json!({ "progress": 0.0 })).await;
     let first = seen(&bench, id, false).await[0].0;
-    assert!(!bench.store.live_has_gap(id, 0, true).await.expect("Redis answers"));
+    assert!(!bench.store.live_has_gap(id, 0, Beside { logs: true, metrics: true }).await.expect("Redis answers"));
 
     for n in 0..1_300 {
         tell(&bench, &task, json!({ "progress": f64::from(n) / 2000.0 })).await;
@@ -215,9 +296,9 @@ async fn a_gap_is_noticed_only_where_something_may_be_gone() {
 
     let kept = seen(&bench, id, false).await;
     assert!((1_000..1_200).contains(&kept.len()), "{} events are kept", kept.len());
-    assert!(bench.store.live_has_gap(id, first, false).await.expect("Redis answers"));
-    assert!(!bench.store.live_has_gap(id, kept[0].0, false).await.expect("Redis answers"));
-    let page = bench.store.read_live(id, first, false, 7).await.expect("Redis answers");
+    assert!(bench.store.live_has_gap(id, first, Beside::default()).await.expect("Redis answers"));
+    assert!(!bench.store.live_has_gap(id, kept[0].0, Beside::default()).await.expect("Redis answers"));
+    let page = bench.store.read_live(id, first, Beside::default(), 7).await.expect("Redis answers");
     assert_eq!((page.events[0].seq, page.events.len(), page.more), (kept[0].0, 7, true));
 }
 

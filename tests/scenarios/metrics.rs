@@ -75,3 +75,31 @@ fn what_a_stranger_names_is_no_label() {
         assert!(told.keys().all(|name| !name.contains(invented)), "{invented} in {told:#?}");
     }
 }
+
+#[test]
+fn what_the_gpus_of_workers_do_is_listed_and_measured() {
+    let relevo = Relevo::dev();
+    let hand = relevo.hand("trainer", &["hand"]);
+    let beat = |body: &serde_json::Value| hand.api().patch("/_worker/workers/trainer", body);
+    let gpu =
+        json!({ "unit_id": "GPU-1", "load_percent": 87.5, "metrics": { "memory_used_gb": 3, "memory_total_gb": 16 } });
+    let usage = json!({ "cpu_load_percent": 12.5, "ram_used_gb": 4.25, "devices_usage": [gpu] });
+    assert_eq!(beat(&json!({ "status": "idle", "usage": usage })).status, 200);
+
+    // Nothing new is no news, and what makes no sense ends no worker.
+    assert_eq!(beat(&json!({ "status": "busy" })).status, 200);
+    assert_eq!(beat(&json!({ "usage": { "devices_usage": "many" } })).status, 200);
+
+    let workers = relevo.api().get("/api/v1/workers").json();
+    let mut expected = usage;
+    expected["devices_usage"][0]["metrics"] = json!({ "memory_total_gb": 16, "memory_used_gb": 3 });
+    assert_eq!(workers[0]["usage"], expected);
+    let of_gpu = |name: &str| format!(r#"relevo_gpu_{name}{{gpu="GPU-1",worker="trainer"}}"#);
+    until("the GPU to be measured", SOON, || {
+        let now = relevo.samples();
+        let told = ["utilization_ratio", "memory_used_bytes", "memory_total_bytes"]
+            .map(|name| now.get(&of_gpu(name)).copied());
+        let gib = 1024.0 * 1024.0 * 1024.0;
+        (told == [Some(0.875), Some(3.0 * gib), Some(16.0 * gib)]).then_some(())
+    });
+}

@@ -4,7 +4,10 @@ use std::fs;
 
 use rig::repository;
 
-use crate::{report, sources::under};
+use crate::{
+    report,
+    sources::{Source, under},
+};
 
 #[test]
 fn the_readme_starts_with_the_commands_that_ci_runs() {
@@ -61,6 +64,34 @@ fn the_guide_to_programs_shows_its_examples_as_they_run() {
             .map(|example| format!("docs/guides/exec.md does not show {} as it is", example.path))
             .collect::<Vec<_>>(),
     );
+}
+
+/// What a test says that is left out of `make test`.
+const SLOW: &str = "#[ignore = \"slow: run by make proofs\"]";
+
+#[test]
+fn every_test_that_is_left_out_is_slow_and_run_by_make_proofs() {
+    let faults: Vec<_> = under("", &["rs"]).iter().flat_map(left_out_otherwise).collect();
+    report(&faults);
+
+    assert!(read(".ci/run").lines().any(|line| line == "step proofs"), ".ci/run does not run 'make proofs'");
+    assert!(read(".make/proofs.sh").contains("-- --ignored"), "make proofs does not run what is left out");
+}
+
+#[test]
+fn a_test_that_is_left_out_for_another_reason_is_found() {
+    // Put together here, so that this file does not find itself.
+    let [bare, odd] = ["]", " = \"flaky\"]"].map(|end| ["#[ign", "ore", end].concat());
+    let file = |text: &str| Source { path: "x.rs".to_owned(), text: text.to_owned() };
+
+    assert!(left_out_otherwise(&file(&format!("    {SLOW}\n"))).is_empty());
+    assert_eq!(left_out_otherwise(&file(&format!("#[test]\n{bare}\n    {odd}\n"))).len(), 2);
+}
+
+fn left_out_otherwise(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+    let odd = lines.filter(|(_, line)| line.starts_with("#[ignore") && *line != SLOW);
+    odd.map(|(number, line)| format!("{}:{number}: {line} in place of {SLOW}", source.path)).collect()
 }
 
 fn read(path: &str) -> String {

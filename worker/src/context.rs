@@ -6,6 +6,7 @@ use relevo_shared::{
     dataset::TableRef,
     file::{FILE_NAME, is_file_name},
     job::{LogLevel, LogLine},
+    metric::is_metric_name,
     problem::Detail,
     worker::{MetricPoint, Task},
 };
@@ -37,6 +38,7 @@ struct Inner {
     folder: WorkFolder,
     files: Arc<Files>,
     files_prefix: Option<String>,
+    models_prefix: Option<String>,
     checkpoint: String,
     commits: Commits,
     span: Span,
@@ -58,11 +60,11 @@ impl TaskContext {
         files: Arc<Files>,
         span: Span,
     ) -> Self {
-        let files_prefix = task.files_prefix.clone();
+        let (files_prefix, models_prefix) = (task.files_prefix.clone(), task.models_prefix.clone());
         let commits = Commits::new(task.datasets_prefix.clone(), route.clone());
         let checkpoint = checkpoint_name(task);
         let telling = Telling::new(route);
-        Self(Arc::new(Inner { stop, telling, folder, files, files_prefix, checkpoint, commits, span }))
+        Self(Arc::new(Inner { stop, telling, folder, files, files_prefix, models_prefix, checkpoint, commits, span }))
     }
 
     /// A context without an orchestrator, for running a skill by itself: it works in `work_dir`, its reports go nowhere, and
@@ -109,16 +111,12 @@ impl TaskContext {
     }
 
     /// Tells figures of a step, such as the losses of an epoch: each becomes a point of the job's series of that name. A
-    /// figure that is no number is left out.
+    /// figure that is no number is left out, and so is one of a name that no series may have.
     pub fn metrics<'a>(&self, step: u64, figures: impl IntoIterator<Item = (&'a str, f64)>) {
         let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).ok();
-        let finite = figures.into_iter().filter(|(_, value)| value.is_finite());
-        let points = finite.map(|(name, value)| MetricPoint {
-            name: name.to_owned(),
-            step,
-            value,
-            timestamp: timestamp.clone(),
-        });
+        let good = figures.into_iter().filter(|(name, value)| value.is_finite() && is_metric_name(name));
+        let points =
+            good.map(|(name, value)| MetricPoint { name: name.to_owned(), step, value, timestamp: timestamp.clone() });
         let points: Vec<_> = points.collect();
         self.0.telling.tell(|pending, _| pending.metrics(points));
     }
@@ -202,6 +200,11 @@ impl TaskContext {
             ));
         };
         Ok(format!("{}/{name}", prefix.trim_end_matches('/')))
+    }
+
+    /// Where models lie that have a name; none where the orchestrator offers no place for them.
+    pub(crate) fn models_prefix(&self) -> Option<&str> {
+        self.0.models_prefix.as_deref()
     }
 
     /// The address of the task's checkpoint; none where the orchestrator offers no place for files. Every attempt with the same

@@ -3,7 +3,7 @@
 use std::env;
 
 use nvml_wrapper::{Nvml, error::NvmlError};
-use relevo_shared::worker::{Device, GpuInfo};
+use relevo_shared::worker::{Device, DeviceUsage, GpuInfo};
 use serde_json::json;
 use tracing::debug;
 
@@ -27,6 +27,38 @@ pub fn largest(gpus: &[Device]) -> Option<GpuInfo> {
     let memory = |gpu: &Device| gpu.memory_gb().unwrap_or_default();
     let largest = gpus.iter().max_by(|a, b| memory(a).total_cmp(&memory(b)))?;
     Some(GpuInfo { model: largest.model.clone().unwrap_or_default(), vram_gb: memory(largest) })
+}
+
+/// Measures what the GPUs do that this process may use.
+pub(crate) struct GpuMeter(Option<(Nvml, Vec<Device>)>);
+
+impl GpuMeter {
+    /// A meter of the GPUs that are there now; of none where no driver answers.
+    pub(crate) fn new() -> Self {
+        let gpus = gpus();
+        let driver = (!gpus.is_empty()).then(Nvml::init).and_then(Result::ok);
+        Self(driver.map(|driver| (driver, gpus)))
+    }
+
+    /// How busy each GPU is and how much of its memory is in use, by whichever process. One that does not answer is left out.
+    pub(crate) fn measure(&self) -> Vec<DeviceUsage> {
+        let Some((driver, gpus)) = &self.0 else { return Vec::new() };
+        let ids = gpus.iter().filter_map(|gpu| gpu.id.as_ref()?.as_str());
+        ids.filter_map(|id| measured(driver, id).inspect_err(|reason| debug!(id, %reason, "a GPU is silent")).ok())
+            .collect()
+    }
+}
+
+fn measured(driver: &Nvml, id: &str) -> Result<DeviceUsage, NvmlError> {
+    let gpu = driver.device_by_uuid(id)?;
+    let memory = gpu.memory_info()?;
+    let gib = |bytes: u64| (bytes as f64 / GIB * 1000.0).round() / 1000.0;
+    let metrics = json!({ "memory_used_gb": gib(memory.used), "memory_total_gb": gib(memory.total) });
+    Ok(DeviceUsage {
+        unit_id: id.to_owned(),
+        load_percent: f64::from(gpu.utilization_rates()?.gpu),
+        metrics: metrics.as_object().cloned().unwrap_or_default(),
+    })
 }
 
 fn all() -> Result<Vec<Device>, NvmlError> {

@@ -14,6 +14,7 @@ use crate::{
     held::Held,
     membership::Membership,
     skills::Registry,
+    usage::Meter,
 };
 
 /// What a heartbeat is made of, and where it goes.
@@ -31,6 +32,8 @@ pub(crate) struct Heart {
     pub(crate) concurrency: usize,
     /// Most time between heartbeats; tasks may ask for less.
     pub(crate) period: Duration,
+    /// What the machine uses.
+    pub(crate) meter: Meter,
 }
 
 impl Heart {
@@ -75,6 +78,7 @@ impl Heart {
             // make up a registration without its resources and labels; unnamed, it asks for the real one.
             supported_skills: None,
             hot_cache: Some(self.registry.loaded_models()),
+            usage: self.meter.latest(),
             ..Heartbeat::default()
         };
         let seen = self.membership.made();

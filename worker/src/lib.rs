@@ -17,7 +17,6 @@ mod held;
 mod host;
 pub mod logging;
 mod membership;
-#[cfg(feature = "torch")]
 pub mod models;
 mod outbox;
 mod outcome;
@@ -29,5 +28,6 @@ pub mod shelf;
 pub mod skills;
 mod socket;
 mod telling;
+mod usage;
 mod work_folder;
 pub mod worker;

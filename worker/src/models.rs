@@ -1,5 +1,7 @@
 //! Finds the folders of models on this machine, in a hub's cache and in S3, and tells one content from another.
 
+pub mod named;
+
 use std::{
     collections::{BTreeSet, HashMap},
     io::Read,
@@ -10,10 +12,11 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
+use self::named::{NamedModel, is_model_name};
 use crate::{context::TaskContext, skills::SkillError};
 
 /// Files that make up a model. The first two decide whether a folder is one.
-const FILES: [&str; 8] = [
+pub const FILES: [&str; 9] = [
     "config.json",
     "model.safetensors",
     "pytorch_model.bin",
@@ -22,6 +25,7 @@ const FILES: [&str; 8] = [
     "tokenizer_config.json",
     "added_tokens.json",
     "special_tokens_map.json",
+    "preprocess.json",
 ];
 
 /// A model's folder on this machine.
@@ -54,22 +58,56 @@ impl ModelFolders {
     }
 
     /// The folder of a model: `a/b` is looked for as `<folder>/a/b` and in the layout of a Hugging Face hub cache; an
-    /// `s3://bucket/prefix` is downloaded once and kept, so a changed model needs a new prefix.
+    /// `s3://bucket/prefix` is downloaded once and kept, so a changed model needs a new prefix. A name that no folder has is that
+    /// of a model that was promoted: the version that it stands for is downloaded once and kept.
     ///
     /// # Errors
     /// `InvalidInput` on `model` when there is none, `Transient` when S3 is away.
     pub async fn obtain(self: &Arc<Self>, name: &str, context: &TaskContext) -> Result<ModelFolder, SkillError> {
-        let path = match name.strip_prefix("s3://") {
-            Some(_) => self.download(name, context).await?,
-            None => self.find(name)?,
+        let (path, version) = match (name.strip_prefix("s3://"), self.find(name)) {
+            (Some(_), _) => (self.download(name, context).await?, None),
+            (None, Ok(path)) => (path, None),
+            (None, Err(missing)) => {
+                let (path, version) = self.obtain_named(name, missing, context).await?;
+                (path, Some(version))
+            }
         };
-        let (folders, name) = (Arc::clone(self), name.to_owned());
+        let (folders, asked, folder) = (Arc::clone(self), name.to_owned(), path.clone());
         let hashed = tokio::task::spawn_blocking(move || {
-            let content_hash = folders.content_hash(&path)?;
-            Ok(ModelFolder { name, path, content_hash })
+            let content_hash = folders.content_hash(&folder)?;
+            Ok(ModelFolder { name: asked, path: folder, content_hash })
         });
         let hashed: std::io::Result<ModelFolder> = hashed.await.expect("hashing files does not panic");
-        hashed.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))
+        let model =
+            hashed.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))?;
+        if version.is_some_and(|version| version != model.content_hash) {
+            // Next time it is downloaded anew: perhaps something broke on this disk.
+            let _ = tokio::fs::remove_dir_all(&path).await;
+            let reason = format!("the files of the model `{name}` are not those of the version that it stands for");
+            return Err(SkillError::Transient(reason));
+        }
+        Ok(model)
+    }
+
+    /// The folder of the version that a name in S3 stands for, and that version. Where it stands for none, `missing` says where else
+    /// the model is not.
+    async fn obtain_named(
+        &self,
+        name: &str,
+        missing: SkillError,
+        context: &TaskContext,
+    ) -> Result<(PathBuf, String), SkillError> {
+        let prefix = context.models_prefix().filter(|_| is_model_name(name));
+        let Some(named) = prefix.map(|prefix| NamedModel::new(prefix, name)) else { return Err(missing) };
+        match named.current(context).await? {
+            Some(current) => Ok((self.download(&current.uri, context).await?, current.version)),
+            None => Err(match missing {
+                SkillError::InvalidInput { details, .. } if !details.is_empty() => {
+                    SkillError::invalid("model", format!("{}, and no model of S3 has this name", details[0].reason))
+                }
+                other => other,
+            }),
+        }
     }
 
     /// Names of the models in the folders, sorted. Those in S3 are not among them.
@@ -138,29 +176,46 @@ impl ModelFolders {
     }
 
     fn content_hash(&self, folder: &Path) -> std::io::Result<String> {
-        let mut stamp = Stamp::new();
-        for name in FILES {
-            match std::fs::metadata(folder.join(name)) {
-                Ok(file) => stamp.push((name, file.len(), file.modified().ok())),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let stamp = stamp(folder)?;
         if let Some((known, hash)) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(folder)
             && *known == stamp
         {
             return Ok(hash.clone());
         }
-        let mut whole = Sha256::new();
-        for (name, length, _) in &stamp {
-            // The length keeps the end of one file apart from the beginning of the next.
-            whole.update(format!("{name}\n{length}\n"));
-            update_from(&mut whole, &folder.join(name))?;
-        }
-        let hash = hex::encode(whole.finalize());
+        let hash = hash_of(folder, &stamp)?;
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), (stamp, hash.clone()));
         Ok(hash)
     }
+}
+
+/// SHA-256 over the files of a model's folder, in hex: the version that a promoted model has.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn content_hash(folder: &Path) -> std::io::Result<String> {
+    hash_of(folder, &stamp(folder)?)
+}
+
+fn stamp(folder: &Path) -> std::io::Result<Stamp> {
+    let mut stamp = Stamp::new();
+    for name in FILES {
+        match std::fs::metadata(folder.join(name)) {
+            Ok(file) => stamp.push((name, file.len(), file.modified().ok())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(stamp)
+}
+
+fn hash_of(folder: &Path, stamp: &Stamp) -> std::io::Result<String> {
+    let mut whole = Sha256::new();
+    for (name, length, _) in stamp {
+        // The length keeps the end of one file apart from the beginning of the next.
+        whole.update(format!("{name}\n{length}\n"));
+        update_from(&mut whole, &folder.join(name))?;
+    }
+    Ok(hex::encode(whole.finalize()))
 }
 
 /// `models--a--b/snapshots/<revision>` as a Hugging Face hub cache has it, at the revision that `refs/main` names.
@@ -177,7 +232,7 @@ fn children(folder: &Path) -> impl Iterator<Item = String> {
     entries.filter_map(|entry| entry.file_name().into_string().ok())
 }
 
-fn update_from(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
+pub(crate) fn update_from(hash: &mut Sha256, path: &Path) -> std::io::Result<()> {
     let mut file = std::fs::File::open(path)?;
     let mut piece = vec![0; 1 << 20];
     loop {

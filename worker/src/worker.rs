@@ -22,6 +22,7 @@ use crate::{
     settings::Settings,
     skills::Registry,
     socket,
+    usage::Meter,
     work_folder::WorkFolders,
 };
 
@@ -82,6 +83,7 @@ pub async fn work(settings: Settings, registry: Registry, shutdown: Cancellation
         registry,
         concurrency: settings.concurrency,
         period: settings.heartbeat,
+        meter: Meter::start(settings.heartbeat),
     };
     let silence = CancellationToken::new();
     if settings.websocket {

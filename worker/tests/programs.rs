@@ -270,6 +270,7 @@ fn peak_kib() -> u64 {
 async fn what_a_program_tells_reaches_the_orchestrator_and_a_flood_is_counted() {
     let bench = Bench::new(
         r#"echo '{"stage": "read"}'; echo '{"progress": 0.5, "message": "half"}'; echo 'WARNING: slow' >&2
+           echo '{"metric": "loss", "value": 0.3, "step": 7}'
            yes hello | head -n 1000000; echo '{"stage": "read", "status": "completed"}'"#,
     )
     .await;
@@ -284,6 +285,8 @@ async fn what_a_program_tells_reaches_the_orchestrator_and_a_flood_is_counted() 
         .filter_map(|told| if let Told::Progress(_, report) = told { Some(report) } else { None })
         .collect();
     assert!(reports.iter().any(|report| report.message.as_deref() == Some("half")));
+    let figures: Vec<_> = reports.iter().flat_map(|report| &report.metrics).collect();
+    assert_eq!(figures.iter().map(|it| (it.name.as_str(), it.step, it.value)).collect::<Vec<_>>(), [("loss", 7, 0.3)]);
     let lines: Vec<LogLine> = reports.into_iter().flat_map(|report| report.logs).collect();
     assert!(lines.iter().any(|line| line.message == "WARNING: slow"));
     let told = lines.iter().filter(|line| line.message == "hello").count();

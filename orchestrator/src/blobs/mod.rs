@@ -16,6 +16,8 @@ pub use job_files::files_key;
 use relevo_shared::secret::Secret;
 use serde::{Deserialize, Serialize};
 
+/// Where models lie that have a name. Workers alone write there, and nothing under it is deleted with a job.
+pub const MODELS: &str = "models/";
 /// Presigned links last at most this long: the limit of signature version 4.
 pub const LONGEST_LINK: Duration = Duration::from_secs(7 * 24 * 3600);
 

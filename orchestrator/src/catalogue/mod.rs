@@ -143,6 +143,22 @@ impl Catalogue {
         })
     }
 
+    /// The blueprint whose jobs are of this kind, or that has this name. Of several with one kind it is the one of that name, or
+    /// else the first by name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for `type`, with the kinds that there are.
+    pub fn of_kind(&self, kind: &str) -> Result<Arc<Blueprint>> {
+        let offered = self.offered();
+        let named = offered.iter().find(|blueprint| blueprint.name == kind);
+        let first = offered.iter().find(|blueprint| blueprint.kind == kind);
+        named.filter(|named| named.kind == kind).or(first).or(named).cloned().ok_or_else(|| {
+            let known: BTreeSet<&str> = offered.iter().map(|blueprint| blueprint.kind.as_str()).collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            Error::invalid("type", format!("must be one of the types that there are: {}", known.join(", ")))
+        })
+    }
+
     /// Makes sure that the text of a blueprint is in Redis, so that a job can be pinned to it.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod datasets;
 mod dev;
 mod graph;
 mod jobs;
+mod metrics;
 mod output;
 mod serve;
 mod show;
@@ -59,6 +60,8 @@ enum Command {
     Jobs(jobs::JobsArguments),
     /// Print the lines that a job's tasks wrote.
     Logs(jobs::LogsArguments),
+    /// Print the figures that a job's tasks measured.
+    Metrics(metrics::MetricsArguments),
     /// Say what a job waits for, and which workers could take its task.
     Explain(act::ActArguments),
     /// Cancel a job.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Show(arguments) => block_on(show::show(arguments)),
         Command::Jobs(arguments) => block_on(jobs::jobs(arguments)),
         Command::Logs(arguments) => block_on(jobs::logs(arguments)),
+        Command::Metrics(arguments) => block_on(metrics::metrics(arguments)),
         Command::Delete(arguments) => block_on(jobs::delete(arguments)),
         Command::Cleanup(arguments) => block_on(jobs::cleanup(arguments)),
         Command::Explain(arguments) => block_on(act::explain(arguments)),

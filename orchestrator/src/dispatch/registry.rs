@@ -13,6 +13,7 @@ use relevo_shared::{
 use tokio::time::Instant;
 
 use crate::{
+    domain::usage::within_limits,
     error::{Error, Result},
     store::{Skills, Store, WorkerRecord},
 };
@@ -80,7 +81,9 @@ impl Registry {
         let running = heartbeat.current_tasks.as_ref().and_then(|tasks| u32::try_from(tasks.len()).ok());
         heartbeat.load = heartbeat.load.or(running.map(f64::from));
         heartbeat.other.retain(|name, _| name != "security");
-        match (self.store.beat_worker(id, Some(&heartbeat), skills.as_ref()).await?, skills) {
+        // Later releases name it only when it has changed: the last one holds until then.
+        let usage = heartbeat.usage.take().map(within_limits);
+        match (self.store.beat_worker(id, Some(&heartbeat), skills.as_ref(), usage.as_ref()).await?, skills) {
             (Some(record), _) => Ok(self.remember(record)),
             (None, Some(Skills { supported_skills, skills_hash })) => {
                 let registration = Registration::of_skills(id.clone(), supported_skills);
@@ -95,7 +98,7 @@ impl Registry {
     /// # Errors
     /// [`Error::WorkerNotFound`] for an unknown worker.
     pub async fn refresh(&self, id: &WorkerId) -> Result<()> {
-        let record = self.store.beat_worker(id, None, None).await?.ok_or(Error::WorkerNotFound)?;
+        let record = self.store.beat_worker(id, None, None, None).await?.ok_or(Error::WorkerNotFound)?;
         self.remember(record);
         Ok(())
     }

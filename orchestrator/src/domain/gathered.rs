@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 
 use relevo_shared::{
     job::{LogLevel, LogLine, Stage, StageStatus},
-    worker::ProgressReport,
+    worker::{MetricPoint, ProgressReport},
 };
 
 /// Log lines that are kept of several reports, and their bytes. Beyond these the oldest are dropped, and the drop is told.
 const LINES: usize = 1_000;
 const LINE_BYTES: usize = 1024 * 1024;
+/// Figures that are kept of several reports; beyond these the oldest are dropped, and the drop is told.
+const POINTS: usize = 1_000;
 /// Changes of stages that are kept; beyond these a stage is told of as it was last only.
 const STAGE_CHANGES: usize = 200;
 
@@ -21,6 +23,8 @@ pub struct Gathered {
     lines: VecDeque<(usize, LogLine)>,
     bytes: usize,
     dropped: u64,
+    points: VecDeque<MetricPoint>,
+    points_dropped: u64,
 }
 
 impl Gathered {
@@ -29,7 +33,8 @@ impl Gathered {
     pub fn new(mut report: ProgressReport) -> Self {
         let lines = measured(&mut report);
         let bytes = lines.iter().map(|(bytes, _)| bytes).sum();
-        Self { report, lines, bytes, dropped: 0 }
+        let points = std::mem::take(&mut report.metrics).into();
+        Self { report, lines, bytes, dropped: 0, points, points_dropped: 0 }
     }
 
     /// Whether a report is of the same worker under the same lease.
@@ -38,7 +43,7 @@ impl Gathered {
         self.report.worker_id == other.worker_id && self.report.lease_token == other.lease_token
     }
 
-    /// Adds a report that came later: its progress and its message count, its stages and lines follow those before.
+    /// Adds a report that came later: its progress and its message count, its stages, lines and figures follow those before.
     pub fn add(&mut self, mut later: ProgressReport) {
         self.report.progress = later.progress.or(self.report.progress);
         self.report.message = later.message.take().or(self.report.message.take());
@@ -56,6 +61,11 @@ impl Gathered {
             self.bytes -= bytes;
             self.dropped += 1;
         }
+        let kept = later.metrics.len().max(POINTS);
+        self.points.extend(later.metrics);
+        let surplus = self.points.len().saturating_sub(kept);
+        self.points.drain(..surplus);
+        self.points_dropped += surplus as u64;
     }
 
     /// A later word on a stage takes the place of an earlier one, unless that told of its end and this of a new beginning.
@@ -73,13 +83,17 @@ impl Gathered {
     #[must_use]
     pub fn into_report(mut self) -> ProgressReport {
         let lines = std::mem::take(&mut self.lines);
-        let gap = (self.dropped > 0).then(|| LogLine {
-            timestamp: lines.front().and_then(|(_, line)| line.timestamp.clone()),
+        self.report.metrics = self.points.into();
+        let at = lines.front().and_then(|(_, line)| line.timestamp.clone());
+        let figures_at = self.report.metrics.first().and_then(|point| point.timestamp.clone());
+        let gaps = [(self.dropped, "log lines", at), (self.points_dropped, "figures", figures_at)];
+        let gaps = gaps.into_iter().filter(|(dropped, ..)| *dropped > 0).map(|(dropped, what, timestamp)| LogLine {
+            timestamp,
             level: LogLevel::Warning,
-            message: format!("{} log lines were dropped: they came faster than they can be kept", self.dropped),
+            message: format!("{dropped} {what} were dropped: they came faster than they can be kept"),
             context: None,
         });
-        self.report.logs = gap.into_iter().chain(lines.into_iter().map(|(_, line)| line)).collect();
+        self.report.logs = gaps.chain(lines.into_iter().map(|(_, line)| line)).collect();
         self.report
     }
 }
@@ -163,6 +177,23 @@ mod tests {
         assert_eq!(logs.len(), LINES + 1);
         assert!(logs[0].message.starts_with("20 log lines were dropped"), "{}", logs[0].message);
         assert_eq!((logs[0].level, logs[1].message.as_str()), (LogLevel::Warning, "20"));
+    }
+
+    #[test]
+    fn a_flood_of_figures_keeps_the_newest_and_says_how_many_are_missing() {
+        let figures = |steps: std::ops::Range<usize>| {
+            let points: Vec<_> = steps.map(|step| json!({ "name": "loss", "step": step, "value": 0.5 })).collect();
+            report(json!({ "metrics": points }))
+        };
+        let mut gathered = Gathered::new(figures(0..600));
+        gathered.add(figures(600..1_000));
+        assert_eq!(gathered.points_dropped, 0);
+
+        gathered.add(figures(1_000..1_030));
+
+        let whole = gathered.into_report();
+        assert_eq!((whole.metrics.len(), whole.metrics[0].step, whole.metrics[999].step), (POINTS, 30, 1_029));
+        assert_eq!(whole.logs[0].message, "30 figures were dropped: they came faster than they can be kept");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
     catalogue::Catalogue,
+    domain::usage::{MOST_GPUS, gpu_levels},
     error::Result,
     metrics::{Levels, Metrics},
     store::Store,
@@ -13,6 +14,8 @@ use crate::{
 
 /// As often as Prometheus usually looks.
 const PERIOD: Duration = Duration::from_secs(5);
+/// Workers whose devices are looked at; one has a GPU or more.
+const MOST_WORKERS: usize = 5_000;
 /// A worker that has been silent for longer is not counted.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -35,5 +38,6 @@ async fn look(store: &Store, catalogue: &Catalogue) -> Result<Levels> {
         queued: queues.into_iter().zip(lengths).collect(),
         held: store.held_tasks().await?,
         workers: store.workers_heard_within(SILENCE).await?,
+        gpus: gpu_levels(&store.devices_in_use(SILENCE, MOST_WORKERS).await?, MOST_GPUS),
     })
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{App, auth::Client, idempotency::NewId};
 use crate::{
+    domain::typed_job::{TypedJob, in_params},
     engine::{Created, Creation},
     error::{Error, Result},
     quota::within_the_day,
@@ -47,6 +48,17 @@ impl Creator {
         let created = within_the_day(&app.store, &self.client, creating).await;
         tracing.ended(created.as_ref().map(|created| created.id).map_err(Error::code));
         created
+    }
+
+    /// Creates a job that is asked for by its type, and answers its id and its kind.
+    pub(super) async fn create_typed(self, app: &App, job: TypedJob) -> Result<(JobId, String)> {
+        let blueprint = app.catalogue.of_kind(&job.kind)?;
+        let request = CreateJob { initial_data: Some(job.input), ..CreateJob::default() };
+        let created = self.create(app, &blueprint.endpoint, request).await.map_err(|error| match error {
+            Error::Invalid(_, details) if job.nested => Error::invalid_fields(in_params(details)),
+            other => other,
+        })?;
+        Ok((created.id, blueprint.kind.clone()))
     }
 
     /// Creates a job of the blueprint of this name, with this input and no wishes beside it.

@@ -59,6 +59,8 @@ pub(super) struct LiveQuery {
     /// The lines of the job's log too, from this gravity on.
     #[param(inline)]
     logs: Option<LogLevel>,
+    /// `false` leaves out the figures that the job's tasks measure.
+    metrics: Option<bool>,
 }
 
 /// Opens a WebSocket on which all comes that happens to a job.
@@ -91,7 +93,12 @@ pub(super) async fn stream(
 ) -> Result<Response> {
     let job = own_job(&app, &client, &id).await?;
     let upgrade = upgrade.map_err(|_| Error::invalid("Upgrade", "must be websocket: nothing else is served here"))?;
-    let wish = Wish { transport: Transport::WebSocket, since: query.since, logs: query.logs };
+    let wish = Wish {
+        transport: Transport::WebSocket,
+        since: query.since,
+        logs: query.logs,
+        metrics: query.metrics != Some(false),
+    };
     let feed = Feed::begin(&app.watchers, job, &client.name, wish).await?;
     let upgrade = upgrade.max_message_size(HEARD).read_buffer_size(HEARD).write_buffer_size(0);
     Ok(upgrade.on_upgrade(async move |socket| {
@@ -203,7 +210,12 @@ pub(super) async fn events(
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let wish = Wish { transport: Transport::Sse, since: last.or(query.since), logs: query.logs };
+    let wish = Wish {
+        transport: Transport::Sse,
+        since: last.or(query.since),
+        logs: query.logs,
+        metrics: query.metrics != Some(false),
+    };
     let feed = Feed::begin(&app.watchers, job, &client.name, wish).await?;
     let (events, mut taken) = mpsc::channel(1);
     app.watchers.spawn(pass_on(Arc::clone(&app.watchers), feed, events));

@@ -177,10 +177,11 @@ routes! {
     "/api/jobs/cleanup" => post(views::removal::clean_up);
     "/api/jobs/{job_id}" => get(views::jobs::show).delete(views::removal::delete);
     "/api/jobs/{job_id}/logs" => get(views::jobs::logs);
+    "/api/jobs/{job_id}/metrics" => get(views::metrics::metrics);
     "/api/jobs/{job_id}/cancel" => post(views::jobs::cancel);
     "/api/sampling/datasets/{dataset_id}/jobs" => post(views::sampling::create);
     "/api/sampling/jobs/{job_id}/data" => get(views::sample_rows::data);
-    "/jobs" => get(views::preproc::list);
+    "/jobs" => get(views::preproc::list).post(views::preproc::create);
     "/jobs/preproc/beto/status" => get(views::preproc::beto_status);
     "/jobs/preproc/beto/run" => post(views::preproc::run_beto);
     "/jobs/{job_id}" => get(views::preproc::show);

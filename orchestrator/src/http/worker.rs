@@ -33,7 +33,7 @@ use utoipa::IntoParams;
 use self::access::{MaybeSigned, Signed, WorkerAuth};
 use super::{App, body, openapi};
 use crate::{
-    blobs::files_key,
+    blobs::{MODELS, files_key},
     dispatch::Poll,
     domain::{dataset::TABLES, ranking::Candidate, task::speaks_well},
     engine::Accepted,
@@ -252,6 +252,7 @@ fn task_of(app: &App, worker: &WorkerId, claimed: ClaimedTask) -> Result<Task> {
         attempt: claimed.attempt,
         files_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(&files_key(claimed.id.job()))),
         datasets_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(TABLES)),
+        models_prefix: app.blobs.as_ref().map(|blobs| blobs.uri(MODELS)),
     })
 }
 

@@ -9,13 +9,17 @@ use super::{
     Message, Transport, Watchers, message,
     watchers::{Page, Watch},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    store::Beside,
+};
 
 /// The messages for one watcher.
 #[derive(Debug)]
 pub struct Feed {
     watch: Watch,
     logs: Option<LogLevel>,
+    metrics: bool,
     /// Goes before all else.
     first: Option<Message>,
     page: Arc<Page>,
@@ -36,6 +40,8 @@ pub struct Wish {
     pub since: Option<u64>,
     /// Lines of the log of this gravity or more.
     pub logs: Option<LogLevel>,
+    /// The figures that its tasks measure.
+    pub metrics: bool,
 }
 
 impl Feed {
@@ -48,11 +54,12 @@ impl Feed {
         let head = watchers.head(job).await?.ok_or_else(|| Error::JobNotFound(job.to_string()))?;
         // A number from the future is that of the latest message: whoever counts on is not left waiting for it.
         let seq = wish.since.map_or(head.seq, |since| since.min(head.seq));
-        let missed = seq < head.seq && watchers.has_gap(job, seq, wish.logs.is_some()).await?;
+        let beside = Beside { logs: wish.logs.is_some(), metrics: wish.metrics && head.has_metrics };
+        let missed = seq < head.seq && watchers.has_gap(job, seq, beside).await?;
         let is_late = wish.since.is_none() && !head.state.is_terminal();
         let first = (is_late || missed).then(|| message::snapshot(job, head, seq, missed).into());
         let page = Arc::default();
-        Ok(Self { watch, logs: wish.logs, first, page, given: 0, seq, has_all: false })
+        Ok(Self { watch, logs: wish.logs, metrics: wish.metrics, first, page, given: 0, seq, has_all: false })
     }
 
     /// The number up to which all was given.
@@ -76,7 +83,8 @@ impl Feed {
             }
             // Whoever has read a page to its end and found no more stands where all do who keep up.
             let is_latest = !self.page.more;
-            match self.watch.read(self.seq, self.logs.is_some(), is_latest).await {
+            let beside = Beside { logs: self.logs.is_some(), metrics: self.metrics };
+            match self.watch.read(self.seq, beside, is_latest).await {
                 Ok(page) => {
                     self.has_all = !page.more && !page.over;
                     (self.page, self.given) = (page, 0);

@@ -9,6 +9,7 @@ use relevo_shared::{
 use serde_json::{Map, Value};
 
 use crate::{
+    domain::series::KeptPoint,
     store::{JobRecord, LiveEvent, LiveHead, LiveWhat},
     time::{now_ms, rfc3339},
 };
@@ -82,6 +83,9 @@ pub(super) fn of_event(job_id: JobId, event: LiveEvent) -> JobMessage {
             timestamp: line.timestamp.unwrap_or(timestamp),
             seq,
         },
+        LiveWhat::Metric(KeptPoint { task, name, step, value, at }) => {
+            JobMessage::Metric { job_id, task_id: task, name, step, value, timestamp: rfc3339(at), seq }
+        }
     }
 }
 
@@ -198,6 +202,10 @@ mod tests {
         let error = JobError { code: "Worker.Transient".into(), message: "m".into(), state: None, details: Vec::new() };
         let setback = json!({ "error": "m", "code": "Worker.Transient", "fatal": false });
         assert_eq!(sent(LiveWhat::Setback(error)), common("error", setback));
+        let task = format!("{}.1", id()).parse().unwrap();
+        let point = KeptPoint { task, name: "loss".into(), step: 7, value: 0.5, at: 1_751_856_347_569 };
+        let metric = json!({ "task_id": task, "name": "loss", "step": 7, "value": 0.5 });
+        assert_eq!(sent(LiveWhat::Metric(point)), common("metric", metric));
     }
 
     #[test]

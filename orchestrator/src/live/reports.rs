@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use crate::{
-    domain::{gathered::Gathered, progress::within_limits},
+    domain::{gathered::Gathered, progress::within_limits, series},
     error::{Error, Result},
     metrics::Metrics,
     store::{self, LeaseAnswer, Store},
@@ -86,7 +86,8 @@ impl Reports {
     /// Takes what a running task tells, and answers when it is stored.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] when too many wait for the same task already, or when Redis is away.
+    /// [`Error::Invalid`] when a figure cannot be kept, [`Error::RateLimited`] when too many wait for the same task already, or
+    /// when Redis is away.
     pub async fn take(self: &Arc<Self>, task: TaskId, report: ProgressReport) -> Result<LeaseAnswer> {
         let (caller, answer) = oneshot::channel();
         self.enter(task, report, Some(caller))?;
@@ -97,7 +98,7 @@ impl Reports {
     /// Takes what a running task tells whose worker waits for no answer.
     ///
     /// # Errors
-    /// [`Error::RateLimited`] as [`Self::take`].
+    /// [`Error::Invalid`] and [`Error::RateLimited`] as [`Self::take`].
     pub fn note(self: &Arc<Self>, task: TaskId, report: ProgressReport) -> Result<()> {
         self.enter(task, report, None)
     }
@@ -125,6 +126,10 @@ impl Reports {
     }
 
     fn enter(self: &Arc<Self>, task: TaskId, report: ProgressReport, caller: Option<Caller>) -> Result<()> {
+        let faults = series::faults(&report.metrics);
+        if !faults.is_empty() {
+            return Err(Error::invalid_fields(faults));
+        }
         let job = task.job();
         let report = dated(within_limits(report));
         let mut jobs = self.jobs();
@@ -221,10 +226,15 @@ impl Desk {
     }
 }
 
-/// A line that does not say when it was written was written now.
+/// A line that does not say when it was written was written now, and so for a figure, whose instant is read.
 fn dated(mut report: ProgressReport) -> ProgressReport {
+    let now = time::now_ms();
     for line in &mut report.logs {
-        line.timestamp.get_or_insert_with(|| time::rfc3339(time::now_ms()));
+        line.timestamp.get_or_insert_with(|| time::rfc3339(now));
+    }
+    for point in &mut report.metrics {
+        let at = point.timestamp.as_deref().and_then(time::from_rfc3339).unwrap_or(now);
+        point.timestamp = Some(time::rfc3339(at));
     }
     report
 }

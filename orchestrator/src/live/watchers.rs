@@ -5,7 +5,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,7 +24,7 @@ use super::message::{self, Message};
 use crate::{
     error::{Error, Result},
     metrics::Metrics,
-    store::{LiveChannel, LiveHead, Store, StoreError},
+    store::{Beside, LiveChannel, LiveHead, Store, StoreError},
 };
 
 /// Each job that is watched is looked at this often, message or not; the jobs in so many parts, one after the other.
@@ -85,8 +88,10 @@ struct Watched {
     part: u32,
     /// Counts the times when there may have been something new.
     called: watch::Sender<u64>,
-    /// What came last, by whether the lines of the log are in it: those who have read all the rest share it.
-    latest: [tokio::sync::Mutex<Option<Latest>>; 2],
+    /// What came last, by whether the lines of the log are in it and whether the figures are: those who have read all the rest share it.
+    latest: [tokio::sync::Mutex<Option<Latest>>; 4],
+    /// Its tasks tell figures: before they do, nobody looks for any.
+    has_metrics: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -197,12 +202,18 @@ impl Watchers {
         Ok(self.store.live_head(job).await?)
     }
 
-    pub(super) async fn has_gap(&self, job: JobId, after: u64, logs: bool) -> Result<bool> {
-        Ok(self.store.live_has_gap(job, after, logs).await?)
+    pub(super) async fn has_gap(&self, job: JobId, after: u64, beside: Beside) -> Result<bool> {
+        Ok(self.store.live_has_gap(job, after, beside).await?)
     }
 
-    async fn read(&self, job: JobId, after: u64, logs: bool) -> Result<Page> {
-        let read = self.store.read_live(job, after, logs, PAGE).await?;
+    async fn read(&self, job: JobId, watched: &Watched, after: u64, beside: Beside) -> Result<Page> {
+        let metrics = beside.metrics && watched.has_metrics.load(Ordering::Relaxed);
+        let mut read = self.store.read_live(job, after, Beside { metrics, ..beside }, PAGE).await?;
+        if beside.metrics && !metrics && read.has_metrics {
+            watched.has_metrics.store(true, Ordering::Relaxed);
+            // What was read without them would pass them over.
+            read = self.store.read_live(job, after, beside, PAGE).await?;
+        }
         let of_event = |event| Message::from(message::of_event(job, event));
         let mut page = Page { messages: read.events.into_iter().map(of_event).collect(), more: read.more, over: false };
         if read.over && !read.more {
@@ -314,7 +325,7 @@ impl Watchers {
 
 impl Watched {
     fn new(part: u32) -> Self {
-        Self { part, called: watch::Sender::new(0), latest: Default::default() }
+        Self { part, called: watch::Sender::new(0), latest: Default::default(), has_metrics: AtomicBool::new(false) }
     }
 
     fn call(&self) {
@@ -330,17 +341,18 @@ impl Watch {
     }
 
     /// What came after a message. Those who have read everything before it read it once for all.
-    pub(super) async fn read(&mut self, after: u64, logs: bool, is_latest: bool) -> Result<Arc<Page>> {
+    pub(super) async fn read(&mut self, after: u64, beside: Beside, is_latest: bool) -> Result<Arc<Page>> {
         let wanted = *self.called.borrow_and_update();
         if !is_latest {
-            return Ok(Arc::new(self.watchers.read(self.job, after, logs).await?));
+            return Ok(Arc::new(self.watchers.read(self.job, &self.watched, after, beside).await?));
         }
-        let mut latest = self.watched.latest[usize::from(logs)].lock().await;
+        let alike = usize::from(beside.logs) + 2 * usize::from(beside.metrics);
+        let mut latest = self.watched.latest[alike].lock().await;
         if let Some(known) = latest.as_ref().filter(|known| known.after == after && known.called >= wanted) {
             return Ok(Arc::clone(&known.page));
         }
         let called = *self.watched.called.borrow();
-        let page = Arc::new(self.watchers.read(self.job, after, logs).await?);
+        let page = Arc::new(self.watchers.read(self.job, &self.watched, after, beside).await?);
         *latest = Some(Latest { after, called, page: Arc::clone(&page) });
         Ok(page)
     }

@@ -1,16 +1,16 @@
-//! What Prometheus reads. Labels are bounded: blueprints, states and routes, never ids or tokens.
+//! What Prometheus reads. Labels are bounded: blueprints, states, routes and so many GPUs, never ids of jobs or tokens.
 
 mod names;
 
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector, process_collector::ProcessCollector,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector, process_collector::ProcessCollector,
 };
 use relevo_shared::{job::JobState, schedule::FiringOutcome, webhook::DeliveryState};
 
-use crate::domain::task::Outcome;
+use crate::domain::{task::Outcome, usage::GpuLevel};
 use names::Names;
 
 /// Seconds: from a no-op to an hour of training.
@@ -26,7 +26,7 @@ const POLL_BUCKETS: &[f64] = &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 15.0, 30
 const MOST_NAMES: usize = 200;
 
 /// How full everything is, in the whole deployment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Levels {
     /// Tasks that wait for a worker, by queue.
     pub queued: Vec<(String, u64)>,
@@ -34,6 +34,8 @@ pub struct Levels {
     pub held: u64,
     /// Workers that were heard of lately.
     pub workers: u64,
+    /// GPUs of which somebody told lately.
+    pub gpus: Vec<GpuLevel>,
 }
 
 /// Every metric of a replica.
@@ -51,6 +53,9 @@ pub struct Metrics {
     queued_tasks: IntGaugeVec,
     leases: IntGaugeVec,
     workers: IntGaugeVec,
+    gpu_utilization: GaugeVec,
+    gpu_memory_used: GaugeVec,
+    gpu_memory_total: GaugeVec,
     poll_seconds: HistogramVec,
     requests: HistogramVec,
     blueprints: Names,
@@ -91,6 +96,11 @@ impl Metrics {
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let metric = IntGaugeVec::new(Opts::new(name, help), labels).expect("the names are valid");
+            include(Box::new(metric.clone()));
+            metric
+        };
+        let of_gpus = |name: &str, help: &str| {
+            let metric = GaugeVec::new(Opts::new(name, help), &["worker", "gpu"]).expect("the names are valid");
             include(Box::new(metric.clone()));
             metric
         };
@@ -162,6 +172,12 @@ impl Metrics {
                 &["skill"],
             ),
             workers: gauge("relevo_workers", "Workers heard of within a minute; every replica tells all.", &[]),
+            gpu_utilization: of_gpus(
+                "relevo_gpu_utilization_ratio",
+                "Share of the time in which a GPU computed, 0 to 1; every replica tells all.",
+            ),
+            gpu_memory_used: of_gpus("relevo_gpu_memory_used_bytes", "Memory of a GPU that is in use; likewise."),
+            gpu_memory_total: of_gpus("relevo_gpu_memory_total_bytes", "Memory of a GPU; likewise."),
             leases: gauge(
                 "relevo_leases",
                 "Tasks that are due by some instant, most of them held by a worker; likewise.",
@@ -234,7 +250,16 @@ impl Metrics {
         self.queued_tasks.reset();
         self.leases.reset();
         self.workers.reset();
-        let Some(Levels { queued, held, workers }) = levels else { return };
+        let of_gpus = [&self.gpu_utilization, &self.gpu_memory_used, &self.gpu_memory_total];
+        of_gpus.iter().for_each(|gauge| gauge.reset());
+        let Some(Levels { queued, held, workers, gpus }) = levels else { return };
+        for GpuLevel { worker, gpu, utilization, memory_used, memory_total } in gpus {
+            for (gauge, value) in of_gpus.into_iter().zip([Some(utilization), memory_used, memory_total]) {
+                if let Some(value) = value {
+                    gauge.with_label_values(&[worker.as_str(), gpu.as_str()]).set(value);
+                }
+            }
+        }
         for (queue, tasks) in queued {
             // What a task asks of a worker stands behind its skill.
             let skill = self.skills.label(queue.split('|').next().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The archive: where the history and the log lines of packed jobs lie when they leave Redis. Whoever keeps files gives it.
+//! The archive: where the history, the log lines and the figures of packed jobs lie when they leave Redis. Whoever keeps files gives it.
 
 use std::{fmt::Debug, pin::Pin};
 
@@ -21,7 +21,7 @@ pub trait Archive: Debug + Send + Sync {
     fn remove(&self, name: &str) -> Archiving<'_, ()>;
 }
 
-/// Where the history and the log lines of a job lie: one behind the other in an object with those of other jobs.
+/// Where the history, the log lines and the figures of a job lie: one behind the other in an object with those of other jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Archived {
     /// Name of the object.
@@ -32,6 +32,9 @@ pub(super) struct Archived {
     pub(super) history: u64,
     /// Bytes of the log lines; 0 when there are none.
     pub(super) logs: u64,
+    /// Bytes of the figures; 0 when there are none.
+    #[serde(default)]
+    pub(super) metrics: u64,
     /// The states that the job entered, which views of it tell of.
     pub(super) visits: Vec<(String, i64)>,
 }
@@ -59,6 +62,14 @@ impl Store {
             return Ok(None);
         }
         self.read_archive(&at.object, at.offset + at.history, at.logs).await.map(Some)
+    }
+
+    /// The compressed figures of a job; `None` when it has none.
+    pub(super) async fn archived_metrics(&self, at: &Archived) -> Result<Option<Bytes>> {
+        if at.metrics == 0 {
+            return Ok(None);
+        }
+        self.read_archive(&at.object, at.offset + at.history + at.logs, at.metrics).await.map(Some)
     }
 
     async fn read_archive(&self, name: &str, offset: u64, length: u64) -> Result<Bytes> {

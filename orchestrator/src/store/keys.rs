@@ -47,18 +47,25 @@ impl Keys {
         format!("{}packed_logs:{job}", self.prefix_of(job))
     }
 
+    /// The figures of a packed job, compressed.
+    pub(super) fn packed_metrics(self, job: JobId) -> String {
+        format!("{}packed_metrics:{job}", self.prefix_of(job))
+    }
+
     /// What those see who watch a job while it runs.
     pub(super) fn live(self, job: JobId) -> String {
         format!("{}live:{job}", self.prefix_of(job))
     }
 
     /// All other keys that a job may have, those of its fan-outs left out.
-    pub(super) fn beside(self, job: JobId) -> [String; 7] {
+    pub(super) fn beside(self, job: JobId) -> [String; 9] {
         [
             self.packed(job),
             self.packed_logs(job),
+            self.packed_metrics(job),
             self.events(job),
             self.logs(job),
+            self.metrics(job),
             self.live(job),
             self.webhooks(job),
             self.approvals(job),
@@ -83,6 +90,11 @@ impl Keys {
     /// The lines that the tasks of a job wrote.
     pub(super) fn logs(self, job: JobId) -> String {
         format!("{}logs:{job}", self.prefix_of(job))
+    }
+
+    /// The figures that the tasks of a job measured.
+    pub(super) fn metrics(self, job: JobId) -> String {
+        format!("{}metrics:{job}", self.prefix_of(job))
     }
 
     /// The chunks of the index, by the instant at which the first job of each was created.
@@ -167,6 +179,11 @@ impl Keys {
     /// Every worker, by the instant at which it was last heard of.
     pub(super) const fn workers() -> &'static str {
         "relevo:{workers}:all"
+    }
+
+    /// Those of them that tell how busy their devices are.
+    pub(super) const fn workers_with_devices() -> &'static str {
+        "relevo:{workers}:with_devices"
     }
 
     /// Which WebSocket of a worker is open.

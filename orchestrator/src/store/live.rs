@@ -14,7 +14,14 @@ use relevo_shared::{
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::{Result, Store, StoreError, reports::LOG_LINES, script::corrupt};
+use super::{
+    Result, Store, StoreError,
+    index::part,
+    packing::METRICS_TOLD,
+    reports::{LOG_LINES, POINTS},
+    script::corrupt,
+};
+use crate::domain::series::KeptPoint;
 
 /// As in the prelude: events that are kept of a job, about.
 const LIVE_EVENTS: u32 = 1_000;
@@ -33,8 +40,10 @@ pub struct LiveHead {
     pub message: Option<String>,
     /// The stages that its task told of.
     pub stages: Vec<Stage>,
-    /// The number of the latest event or line; 0 when there was none.
+    /// The number of the latest event, line or figure; 0 when there was none.
     pub seq: u64,
+    /// Whether its tasks have told figures.
+    pub has_metrics: bool,
 }
 
 /// Something that happened to a job.
@@ -57,6 +66,17 @@ pub enum LiveWhat {
     Setback(JobError),
     /// A task wrote a line.
     Log(LogLine),
+    /// A task measured a figure.
+    Metric(KeptPoint),
+}
+
+/// What is read of a job beside its events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// The lines of its log.
+    pub logs: bool,
+    /// Its figures.
+    pub metrics: bool,
 }
 
 /// Some events of a job, in order.
@@ -70,10 +90,12 @@ pub struct LivePage {
     pub over: bool,
     /// Whether none is kept any more: the job is packed.
     pub packed: bool,
+    /// Whether its tasks have told figures, read or not.
+    pub has_metrics: bool,
 }
 
 /// What the head is made of. A packed job has its hash out of sight.
-const HEAD_FIELDS: [&str; 6] = ["state", "hash", "progress", "message", "stages", "seq"];
+const HEAD_FIELDS: [&str; 7] = ["state", "hash", "progress", "message", "stages", "seq", METRICS_TOLD];
 
 type Entries = Vec<(String, HashMap<String, String>)>;
 
@@ -85,53 +107,52 @@ impl Store {
     pub async fn live_head(&self, id: JobId) -> Result<Option<LiveHead>> {
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys.job(id)).arg(&HEAD_FIELDS);
-        let mut fields: [Option<String>; 6] = command.query_async(&mut self.connections.get().await?).await?;
+        let mut fields: [Option<String>; 7] = command.query_async(&mut self.connections.get().await?).await?;
         if let [Some(_), None, ..] = fields {
             // It is packed.
             let mut whole = self.read_job(id).await?.map(|record| record.fields).unwrap_or_default();
             fields = HEAD_FIELDS.map(|name| whole.remove(name));
         }
-        let [Some(state), _, progress, message, stages, seq] = fields else { return Ok(None) };
+        let [Some(state), _, progress, message, stages, seq, metrics_told] = fields else { return Ok(None) };
         Ok(Some(LiveHead {
             state: JobState::from_word(&state).ok_or_else(|| corrupt(format!("state {state}")))?,
             progress: progress.and_then(|fraction| fraction.parse().ok()).unwrap_or_default(),
             message,
             stages: stages.and_then(|stages| json(&stages)).unwrap_or_default(),
             seq: seq.and_then(|seq| seq.parse().ok()).unwrap_or_default(),
+            has_metrics: metrics_told.is_some(),
         }))
     }
 
-    /// The next events of a job after a number, at most so many, with the lines of its log if they are wanted.
+    /// The next events of a job after a number, at most so many, with what is wanted beside them.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn read_live(&self, id: JobId, after: u64, logs: bool, most: usize) -> Result<LivePage> {
+    pub async fn read_live(&self, id: JobId, after: u64, beside: Beside, most: usize) -> Result<LivePage> {
         // All at one instant: else an event could come between the two streams and be passed over.
         let mut pipe = redis::pipe();
-        pipe.atomic().cmd("HMGET").arg(self.keys.job(id)).arg(&["state", "ended_at", "hash"]);
-        for key in self.live_keys(id, logs) {
+        pipe.atomic().cmd("HMGET").arg(self.keys.job(id)).arg(&["state", "ended_at", "hash", METRICS_TOLD]);
+        for (key, _) in self.live_keys(id, beside) {
             pipe.cmd("XRANGE").arg(key).arg(format!("({}", place_of(after))).arg("+").arg("COUNT").arg(most);
         }
         let mut connection = self.connections.get().await?;
-        let (fields, streams): ([Option<String>; 3], Vec<Entries>) = if logs {
-            let (fields, live, logs) = pipe.query_async(&mut connection).await?;
-            (fields, vec![live, logs])
-        } else {
-            let (fields, live) = pipe.query_async(&mut connection).await?;
-            (fields, vec![live])
-        };
-        let over = matches!(fields, [None, ..] | [_, Some(_), _]);
-        let packed = matches!(fields, [Some(_), _, None]);
-        Ok(LivePage { over, packed, ..merged(streams, most) })
+        let answers: Vec<redis::Value> = pipe.query_async(&mut connection).await?;
+        let mut answers = answers.into_iter();
+        let fields: [Option<String>; 4] = part(answers.next())?;
+        let streams = answers.map(|answer| part(Some(answer))).collect::<Result<Vec<Entries>>>()?;
+        let over = matches!(fields, [None, ..] | [_, Some(_), ..]);
+        let packed = matches!(fields, [Some(_), _, None, _]);
+        let has_metrics = fields[3].is_some();
+        Ok(LivePage { over, packed, has_metrics, ..merged(id, streams, most) })
     }
 
     /// Whether events after a number may be gone, because a job keeps so many only.
     ///
     /// # Errors
     /// When Redis is away.
-    pub async fn live_has_gap(&self, id: JobId, after: u64, logs: bool) -> Result<bool> {
+    pub async fn live_has_gap(&self, id: JobId, after: u64, beside: Beside) -> Result<bool> {
         let mut connection = self.connections.get().await?;
-        for (key, kept) in self.live_keys(id, logs).into_iter().zip([LIVE_EVENTS, LOG_LINES]) {
+        for (key, kept) in self.live_keys(id, beside) {
             let mut pipe = redis::pipe();
             pipe.atomic().cmd("XLEN").arg(&key).cmd("XRANGE").arg(&key).arg("-").arg("+").arg("COUNT").arg(1);
             let (length, first): (u32, Entries) = pipe.query_async(&mut connection).await?;
@@ -143,12 +164,11 @@ impl Store {
         Ok(false)
     }
 
-    fn live_keys(&self, id: JobId, logs: bool) -> Vec<String> {
-        let mut keys = vec![self.keys.live(id)];
-        if logs {
-            keys.push(self.keys.logs(id));
-        }
-        keys
+    /// The streams that are read, each with how many entries are kept of it.
+    fn live_keys(&self, id: JobId, beside: Beside) -> Vec<(String, u32)> {
+        let logs = beside.logs.then(|| (self.keys.logs(id), LOG_LINES));
+        let metrics = beside.metrics.then(|| (self.keys.metrics(id), POINTS));
+        [Some((self.keys.live(id), LIVE_EVENTS)), logs, metrics].into_iter().flatten().collect()
     }
 
     /// A connection on which it is heard that something has happened to a job.
@@ -162,20 +182,21 @@ impl Store {
     }
 }
 
-/// Brings events and lines in one order. Where one stream has more, the other is not read beyond it.
-fn merged(streams: Vec<Entries>, most: usize) -> LivePage {
+/// Brings events, lines and figures in one order. Where one stream has more, the others are not read beyond it.
+fn merged(job: JobId, streams: Vec<Entries>, most: usize) -> LivePage {
     let full = streams.iter().filter(|entries| entries.len() >= most);
     let bound = full.filter_map(|entries| entries.last()).map(|(place, _)| number_of(place)).min();
-    let mut events: Vec<LiveEvent> = streams.into_iter().flatten().filter_map(read_event).collect();
+    let mut events: Vec<LiveEvent> = streams.into_iter().flatten().filter_map(|entry| read_event(job, entry)).collect();
     events.retain(|event| bound.is_none_or(|bound| event.seq <= bound));
     events.sort_by_key(|event| event.seq);
     LivePage { events, more: bound.is_some(), ..LivePage::default() }
 }
 
 /// What nobody can read is left out.
-fn read_event((place, fields): (String, HashMap<String, String>)) -> Option<LiveEvent> {
+fn read_event(job: JobId, (place, fields): (String, HashMap<String, String>)) -> Option<LiveEvent> {
     let text = |name: &str| fields.get(name).map(String::as_str);
     let what = match text("event") {
+        None if fields.contains_key("point") => LiveWhat::Metric(KeptPoint::read(job, text("point")?)?),
         None => LiveWhat::Log(json(text("line")?)?),
         Some("progress") => LiveWhat::Progress(text("progress")?.parse().ok()?, text("message")?.to_owned()),
         Some("stage") => LiveWhat::Stage(json(text("stage")?)?),
@@ -264,6 +285,7 @@ mod tests {
 
     fn entries(numbers: &[u64], kind: &str) -> Entries {
         let fields = |_: &u64| match kind {
+            "metric" => HashMap::from([("point".to_owned(), r#"["1","loss",3,0.5,0]"#.to_owned())]),
             "log" => HashMap::from([("line".to_owned(), r#"{"level":"info","message":"x"}"#.to_owned())]),
             _ => {
                 let fields = [("event", "progress"), ("progress", "0.5"), ("message", "")];
@@ -271,6 +293,10 @@ mod tests {
             }
         };
         numbers.iter().map(|number| (place_of(*number), fields(number))).collect()
+    }
+
+    fn merged(streams: Vec<Entries>, most: usize) -> LivePage {
+        super::merged("0198c0de-0000-7000-8000-000000000000".parse().unwrap(), streams, most)
     }
 
     fn numbers(page: &LivePage) -> Vec<u64> {
@@ -286,10 +312,12 @@ mod tests {
     }
 
     #[test]
-    fn events_and_lines_come_in_one_order() {
-        let page = merged(vec![entries(&[2, 5], "progress"), entries(&[1, 3, 4], "log")], 10);
+    fn events_lines_and_figures_come_in_one_order() {
+        let streams = vec![entries(&[2, 5], "progress"), entries(&[1, 3, 4], "log"), entries(&[6, 7], "metric")];
+        let page = merged(streams, 10);
 
-        assert_eq!((numbers(&page), page.more), (vec![1, 2, 3, 4, 5], false));
+        assert_eq!((numbers(&page), page.more), (vec![1, 2, 3, 4, 5, 6, 7], false));
+        assert!(matches!(&page.events[6].what, LiveWhat::Metric(point) if point.step == 3));
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub use datasets::{CommitAs, DatasetRecord, FoundTable, ListedDataset};
 pub use index::{FoundJobs, JobFilter, JobPage, PageStart};
 pub use jobs::{Advance, Cancellation, Ended, NewJob, Retry, Submission, Told};
 pub use limits::Allowance;
-pub use live::{LiveChannel, LiveEvent, LiveHead, LivePage, LiveWhat};
+pub use live::{Beside, LiveChannel, LiveEvent, LiveHead, LivePage, LiveWhat};
 pub use overview::RedisFacts;
 pub use packing::Packing;
 pub use pauses::{Pausable, Pauses};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use relevo_shared::{
     WorkerId,
-    worker::{Heartbeat, Registration, Skill},
+    worker::{Heartbeat, Registration, Skill, Usage},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -21,8 +21,10 @@ use crate::{domain::placement::Profile, time::now_ms};
 pub struct WorkerRecord {
     /// What it said when it registered, with the skills that it named last.
     pub registration: Registration,
-    /// Its latest heartbeat, but for the skills that it named.
+    /// Its latest heartbeat, but for the skills and the usage that it named.
     pub heartbeat: Heartbeat,
+    /// What its machine uses, as it said last.
+    pub usage: Option<Usage>,
     /// What became of its tasks.
     pub rating: Rating,
 }
@@ -48,7 +50,7 @@ impl Rating {
 /// What requirements call the share of good results.
 const REPUTATION: &str = "reputation";
 /// The fields of a worker that make a record.
-const FIELDS: [&str; 5] = ["registration", "heartbeat", "skills", "good", "bad"];
+const FIELDS: [&str; 6] = ["registration", "heartbeat", "skills", "good", "bad", "usage"];
 /// Results that count for a worker's rating; beyond it the older half is forgotten.
 const RATED_RESULTS: u32 = 1000;
 
@@ -112,7 +114,7 @@ impl WorkerRecord {
     }
 
     /// Reads the fields of [`FIELDS`].
-    fn read([registration, heartbeat, skills, good, bad]: [Option<String>; 5]) -> Result<Option<Self>> {
+    fn read([registration, heartbeat, skills, good, bad, usage]: [Option<String>; 6]) -> Result<Option<Self>> {
         let Some(registration) = registration else { return Ok(None) };
         let mut registration: Registration = parse(&registration)?;
         if let Some(skills) = skills {
@@ -123,7 +125,8 @@ impl WorkerRecord {
         let heartbeat = heartbeat.map(|text| parse(&text)).transpose()?.unwrap_or_default();
         let count = |text: Option<String>| text.and_then(|text| text.parse().ok()).unwrap_or_default();
         let rating = Rating { good: count(good), bad: count(bad) };
-        Ok(Some(Self { registration, heartbeat, rating }))
+        let usage = usage.map(|text| parse(&text)).transpose()?;
+        Ok(Some(Self { registration, heartbeat, usage, rating }))
     }
 }
 
@@ -167,11 +170,14 @@ impl Store {
         id: &WorkerId,
         heartbeat: Option<&Heartbeat>,
         skills: Option<&Skills>,
+        usage: Option<&Usage>,
     ) -> Result<Option<WorkerRecord>> {
         let mut call = BEAT_WORKER.key(Keys::worker(id));
-        call.key(Keys::workers()).arg(id.as_str());
+        call.key(Keys::workers()).key(Keys::workers_with_devices()).arg(id.as_str());
         call.arg(heartbeat.map(text).transpose()?.unwrap_or_default());
         call.arg(skills.map(text).transpose()?.unwrap_or_default());
+        call.arg(usage.map(text).transpose()?.unwrap_or_default());
+        call.arg(u8::from(usage.is_some_and(|usage| usage.devices_usage.is_some()))).arg(millis(LONGEST_MEMORY));
         let mut reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
             "ok" => WorkerRecord::read(reply.next()?),
@@ -212,6 +218,30 @@ impl Store {
         Ok(count.query_async(&mut self.connections.get().await?).await?)
     }
 
+    /// What workers use that have told of devices within this time, those that told last first; at most `most`.
+    ///
+    /// # Errors
+    /// When Redis is away, or a record cannot be read.
+    pub async fn devices_in_use(&self, time: Duration, most: usize) -> Result<Vec<(WorkerId, Usage)>> {
+        let since = now_ms().unsigned_abs().saturating_sub(millis(time));
+        let mut connection = self.connections.get().await?;
+        let mut latest = redis::cmd("ZRANGE");
+        latest.arg(Keys::workers_with_devices()).arg("+inf").arg(since).arg("BYSCORE").arg("REV");
+        latest.arg("LIMIT").arg(0).arg(most);
+        let named: Vec<String> = latest.query_async(&mut connection).await?;
+        let workers: Vec<WorkerId> = named.iter().filter_map(|id| id.parse().ok()).collect();
+        if workers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for worker in &workers {
+            pipe.cmd("HGET").arg(Keys::worker(worker)).arg("usage");
+        }
+        let usages: Vec<Option<String>> = pipe.query_async(&mut connection).await?;
+        let told = workers.into_iter().zip(usages).filter_map(|(worker, usage)| Some((worker, usage?)));
+        told.map(|(worker, usage)| Ok((worker, parse(&usage)?))).collect()
+    }
+
     /// The workers that are alive, those that were heard of last first; at most `most`.
     ///
     /// # Errors
@@ -229,13 +259,15 @@ impl Store {
             let id = id.parse().map_err(|_| corrupt(format!("a worker called {id}")))?;
             pipe.cmd("HMGET").arg(Keys::worker(&id)).arg(&FIELDS).arg("registered_at");
         }
-        let records: Vec<[Option<String>; 6]> = pipe.query_async(&mut connection).await?;
+        let records: Vec<[Option<String>; 7]> = pipe.query_async(&mut connection).await?;
         let mut alive = Vec::with_capacity(named.len());
-        for ((_, seen_at), [registration, heartbeat, skills, good, bad, registered_at]) in
+        for ((_, seen_at), [registration, heartbeat, skills, good, bad, usage, registered_at]) in
             named.into_iter().zip(records)
         {
             // The index remembers a worker longer than its record does: then it is not alive.
-            let Some(record) = WorkerRecord::read([registration, heartbeat, skills, good, bad])? else { continue };
+            let Some(record) = WorkerRecord::read([registration, heartbeat, skills, good, bad, usage])? else {
+                continue;
+            };
             #[expect(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are whole")]
             let seen_at = seen_at as i64;
             let registered_at = registered_at.and_then(|at| at.parse().ok()).unwrap_or(seen_at);

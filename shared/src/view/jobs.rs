@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    JobId,
+    JobId, TaskId,
     job::{JobState, LogLevel, Stage},
 };
 
@@ -146,6 +146,41 @@ pub struct LogEntry {
     /// Facts beside it; an empty object when there are none.
     #[schema(value_type = Value)]
     pub context: Value,
+}
+
+/// `GET /api/jobs/{job_id}/metrics`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobMetrics {
+    /// The job.
+    pub job_id: JobId,
+    /// One for each name and task, in the order in which they began.
+    pub series: Vec<MetricSeries>,
+    /// Points that the job's tasks told and that are not kept: it had more of them, or more names, than a job may have.
+    pub dropped: u64,
+}
+
+/// A figure over the steps of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MetricSeries {
+    /// What is measured.
+    pub name: String,
+    /// By which task.
+    pub task_id: TaskId,
+    /// The latest points, in the order in which they were told.
+    pub points: Vec<SeriesPoint>,
+    /// How many points there are, those among them that `limit` leaves out.
+    pub total: usize,
+}
+
+/// A point of a series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SeriesPoint {
+    /// Where in the series, for example the number of the epoch.
+    pub step: u64,
+    /// The figure.
+    pub value: f64,
+    /// When it was measured, RFC 3339.
+    pub timestamp: String,
 }
 
 /// Body of `POST /api/jobs/cleanup`.

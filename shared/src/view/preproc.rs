@@ -66,6 +66,40 @@ pub struct BetoStatus {
     pub jobs: Vec<PreprocJob>,
 }
 
+/// Body of `POST /jobs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CreateByType {
+    /// What kind of job: the `kind` of a blueprint, or its name, for example `train_rbm`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The dataset that it reads, where it reads one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub dataset_id: Option<Value>,
+    /// The parameters, as the blueprint takes them. Without it, all other members are the parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub params: Option<Map<String, Value>>,
+    /// More parameters, where there is no `params`.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// Answer to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CreatedByType {
+    /// The new job.
+    pub job_id: JobId,
+    /// What kind of job it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Always `created`.
+    pub status: String,
+    /// The dataset, as it was given; null where there is none.
+    #[schema(value_type = Option<Value>)]
+    pub dataset_id: Value,
+}
+
 /// Body of `POST /jobs/preproc/beto/run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunBeto {

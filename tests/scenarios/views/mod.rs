@@ -1,5 +1,6 @@
 //! The documents beside `/api/v1`: the same jobs, told in their words.
 
+mod by_type;
 mod lists;
 mod logs;
 mod refusals;

@@ -18,6 +18,7 @@ fn routes_of(id: &str) -> Vec<(Method, String, Value)> {
         (Method::POST, format!("/api/v1/jobs/{id}/retry"), json!({})),
         get(format!("/api/jobs/{id}")),
         get(format!("/api/jobs/{id}/logs")),
+        get(format!("/api/jobs/{id}/metrics")),
         get(format!("/api/jobs/{id}/events")),
         get(format!("/api/jobs/{id}/stream")),
         (Method::POST, format!("/api/jobs/{id}/cancel"), json!({})),

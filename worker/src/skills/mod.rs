@@ -10,6 +10,7 @@ pub(crate) mod fields;
 mod import;
 pub mod learning;
 mod profiling;
+mod promote;
 mod registry;
 pub mod sampling;
 mod sleep;

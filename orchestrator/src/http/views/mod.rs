@@ -2,6 +2,7 @@
 
 pub(super) mod jobs;
 mod listing;
+pub(super) mod metrics;
 mod numbers;
 pub(super) mod preproc;
 pub(super) mod removal;

@@ -4,9 +4,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use relevo_shared::{
     JobId,
     job::JobState,
-    view::preproc::{BetoCreated, BetoStatus, PreprocJob, PreprocList, RunBeto},
+    view::preproc::{BetoCreated, BetoStatus, CreateByType, CreatedByType, PreprocJob, PreprocList, RunBeto},
 };
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::IntoParams;
 
 use super::{
@@ -15,7 +16,8 @@ use super::{
     own,
 };
 use crate::{
-    error::Result,
+    domain::typed_job::TypedJob,
+    error::{Error, Result},
     store::{JobFilter, JobPage},
     view::{Job, View, preproc_item, preproc_job},
 };
@@ -89,6 +91,35 @@ pub(in crate::http) async fn list(
         total,
         next_cursor: next.map(|cursor| cursor.to_string()),
     }))
+}
+
+/// Creates a job of a type, such as `train_rbm` or `preproc_beto`.
+///
+/// The types are the kinds of the blueprints (`GET /api/v1/blueprints` lists these), and the parameters are their input: beside `type`, or in
+/// `params`. Nothing is stored unless all of them are right.
+#[utoipa::path(
+    post,
+    path = "/jobs",
+    tag = "views",
+    operation_id = "create_job_by_type",
+    request_body(content = CreateByType, example = json!({
+        "type": "train_rbm", "dataset_id": "comments", "params": { "epochs": 20 },
+    })),
+    responses(
+        (status = 202, description = "The job is stored and will run.", body = CreatedByType),
+        openapi::BadBody,
+    )
+)]
+pub(in crate::http) async fn create(
+    State(app): State<App>,
+    creator: Creator,
+    body::Json(body): body::Json<Map<String, Value>>,
+) -> Result<(StatusCode, Json<CreatedByType>)> {
+    let job = TypedJob::read(body).map_err(Error::invalid_fields)?;
+    let dataset_id = job.dataset();
+    let (job_id, kind) = creator.create_typed(&app, job).await?;
+    let status = View::Preproc.word(JobState::Pending).to_owned();
+    Ok((StatusCode::ACCEPTED, Json(CreatedByType { job_id, kind, status, dataset_id })))
 }
 
 /// Gives the latest jobs of BETO, whole.

@@ -5,7 +5,7 @@ local worker, all, id = KEYS[1], KEYS[2], ARGV[1]
 -- No check below this line: Redis keeps what a script wrote before it stopped.
 local now = clock()
 -- Its good and bad results are its own also after a restart.
-redis.call("HDEL", worker, "heartbeat", "skills")
+redis.call("HDEL", worker, "heartbeat", "skills", "usage")
 redis.call("HSET", worker, "registration", ARGV[2], "memory_ms", ARGV[3], "registered_at", now)
 redis.call("PEXPIRE", worker, ARGV[3])
 redis.call("ZADD", all, now, id)

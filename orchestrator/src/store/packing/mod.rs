@@ -16,10 +16,15 @@ use super::{
     records::{StreamEntry, visits},
     script::{Reply, UNPACK_JOB, corrupt},
 };
-use crate::domain::packing::{self, PastEvent};
+use crate::domain::{
+    packing::{self, PastEvent},
+    series::KeptPoint,
+};
 
 /// The field under which a packed job says where its history is, when it is in the archive.
 const ARCHIVED: &str = "archived";
+/// The field that counts the figures that a job's tasks told; a job that has it has some.
+pub(super) const METRICS_TOLD: &str = "metrics_told";
 
 /// A packed job, unpacked.
 struct PackedJob {
@@ -116,6 +121,30 @@ impl Store {
         lines.map(|line| form::log_line(&line)).collect()
     }
 
+    /// The figures that a job's tasks have measured, oldest first, as many as are kept, and how many are not.
+    ///
+    /// # Errors
+    /// When Redis or the archive is away, or a figure cannot be read.
+    pub async fn read_metrics(&self, id: JobId) -> Result<(Vec<KeptPoint>, u64)> {
+        let mut pipe = redis::pipe();
+        pipe.atomic().cmd("HGET").arg(self.keys.job(id)).arg(METRICS_TOLD);
+        pipe.cmd("GET").arg(self.keys.packed(id)).cmd("GET").arg(self.keys.packed_metrics(id));
+        pipe.cmd("XRANGE").arg(self.keys.metrics(id)).arg("-").arg("+");
+        type Read = (Option<u64>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<StreamEntry>);
+        let (mut told, packed, packed_metrics, points): Read =
+            pipe.query_async(&mut self.connections.get().await?).await?;
+        let packed = packed.map(|packed| PackedJob::read(&packed)).transpose()?;
+        if let Some(packed) = &packed {
+            told = packed.fields.get(METRICS_TOLD).and_then(|told| told.parse().ok());
+        }
+        let before = self.points(packed.and_then(|packed| packed.archived).as_ref(), packed_metrics).await?;
+        let points = before.into_iter().chain(points.into_iter().filter_map(|(_, mut fields)| fields.remove("point")));
+        let read = |text: String| KeptPoint::read(id, &text).ok_or_else(|| corrupt(format!("a figure: {text}")));
+        let points = points.map(read).collect::<Result<Vec<_>>>()?;
+        let dropped = told.unwrap_or_default().saturating_sub(points.len() as u64);
+        Ok((points, dropped))
+    }
+
     /// Makes a packed job what it was before, so that it can be retried. Says whether it did: nothing is done to one that is
     /// not packed.
     ///
@@ -124,21 +153,25 @@ impl Store {
     pub async fn unpack_job(&self, id: JobId) -> Result<bool> {
         let mut pipe = redis::pipe();
         pipe.atomic().cmd("HGET").arg(self.keys.job(id)).arg("revision");
-        pipe.cmd("GET").arg(self.keys.packed(id)).cmd("GET").arg(self.keys.packed_logs(id));
-        let (revision, packed, packed_logs): (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>) =
+        for key in [self.keys.packed(id), self.keys.packed_logs(id), self.keys.packed_metrics(id)] {
+            pipe.cmd("GET").arg(key);
+        }
+        type Read = (Option<String>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+        let (revision, packed, packed_logs, packed_metrics): Read =
             pipe.query_async(&mut self.connections.get().await?).await?;
         let Some((revision, packed)) = revision.zip(packed) else { return Ok(false) };
         let mut packed = PackedJob::read(&packed)?;
         let lines = self.lines(packed.archived.as_ref(), packed_logs).await?;
+        let points = self.points(packed.archived.as_ref(), packed_metrics).await?;
         let fields = std::mem::take(&mut packed.fields);
         let history = self.history(packed).await?;
 
         let mut call = UNPACK_JOB.key(self.keys.job(id));
-        call.key(self.keys.packed(id)).key(self.keys.packed_logs(id));
+        call.key(self.keys.packed(id)).key(self.keys.packed_logs(id)).key(self.keys.packed_metrics(id));
         call.key(super::keys::Keys::loose(id.partition(self.keys.partitions())));
-        call.key(self.keys.events(id)).key(self.keys.logs(id));
+        call.key(self.keys.events(id)).key(self.keys.logs(id)).key(self.keys.metrics(id));
         call.arg(id.to_string()).arg(revision).arg(millis(self.durations.retention));
-        call.arg(fields.len() * 2).arg(fields).arg(lines.len()).arg(lines);
+        call.arg(fields.len() * 2).arg(fields).arg(lines.len()).arg(lines).arg(points.len()).arg(points);
         for PastEvent { at, count, fields } in history {
             call.arg(format!("{at}-{count}")).arg(fields.len() * 2).arg(fields);
         }
@@ -164,6 +197,16 @@ impl Store {
         }
         let Some(archived) = archived else { return Ok(Vec::new()) };
         let pressed = self.archived_logs(archived).await?;
+        pressed.map_or_else(|| Ok(Vec::new()), |pressed| form::unpress_lines(&pressed))
+    }
+
+    /// The figures of a packed job, from wherever they are.
+    async fn points(&self, archived: Option<&Archived>, packed: Option<Vec<u8>>) -> Result<Vec<String>> {
+        if let Some(packed) = packed {
+            return form::unpress_lines(&packed);
+        }
+        let Some(archived) = archived else { return Ok(Vec::new()) };
+        let pressed = self.archived_metrics(archived).await?;
         pressed.map_or_else(|| Ok(Vec::new()), |pressed| form::unpress_lines(&pressed))
     }
 }

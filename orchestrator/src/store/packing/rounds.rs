@@ -18,7 +18,7 @@ use super::{
         records::{StreamEntry, visits},
         script::{PACK_JOB, Reply, corrupt},
     },
-    ARCHIVED,
+    ARCHIVED, METRICS_TOLD,
     form::Press,
 };
 use crate::domain::packing::{self, PastEvent};
@@ -39,7 +39,7 @@ const TURN: Duration = Duration::from_secs(30);
 pub struct Packing {
     /// Jobs that have ended are left alone for so long.
     pub after: Duration,
-    /// Whether their history and log lines leave Redis for the archive.
+    /// Whether their history, log lines and figures leave Redis for the archive.
     pub archive: bool,
 }
 
@@ -49,6 +49,7 @@ struct LooseJob {
     fields: HashMap<String, String>,
     events: Vec<StreamEntry>,
     lines: Vec<String>,
+    points: Vec<String>,
 }
 
 impl LooseJob {
@@ -70,6 +71,7 @@ struct Pressed {
     record: Vec<u8>,
     history: Vec<u8>,
     logs: Vec<u8>,
+    metrics: Vec<u8>,
 }
 
 impl Store {
@@ -152,21 +154,27 @@ impl Store {
         let mut read = read.into_iter();
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids {
-            let (fields, events) = (part(read.next())?, part(read.next())?);
-            let lines = if part::<u64>(read.next())? > 0 { self.loose_lines(*id).await? } else { Vec::new() };
-            jobs.push(LooseJob { id: *id, fields, events, lines });
+            let (fields, events): (HashMap<String, String>, _) = (part(read.next())?, part(read.next())?);
+            let lines =
+                if part::<u64>(read.next())? > 0 { self.texts(self.keys.logs(*id), "line").await? } else { Vec::new() };
+            let points = match fields.contains_key(METRICS_TOLD) {
+                true => self.texts(self.keys.metrics(*id), "point").await?,
+                false => Vec::new(),
+            };
+            jobs.push(LooseJob { id: *id, fields, events, lines, points });
         }
         Ok(jobs)
     }
 
-    async fn loose_lines(&self, id: JobId) -> Result<Vec<String>> {
+    /// One field of each entry of a stream.
+    async fn texts(&self, stream: String, field: &str) -> Result<Vec<String>> {
         let mut command = redis::cmd("XRANGE");
-        command.arg(self.keys.logs(id)).arg("-").arg("+");
-        let lines: Vec<StreamEntry> = command.query_async(&mut self.connections.get().await?).await?;
-        Ok(lines.into_iter().filter_map(|(_, mut fields)| fields.remove("line")).collect())
+        command.arg(stream).arg("-").arg("+");
+        let entries: Vec<StreamEntry> = command.query_async(&mut self.connections.get().await?).await?;
+        Ok(entries.into_iter().filter_map(|(_, mut fields)| fields.remove(field)).collect())
     }
 
-    /// Moves the histories and log lines of a batch into one object.
+    /// Moves the histories, log lines and figures of a batch into one object.
     async fn archive_batch(&self, partition: u16, batch: &mut [Pressed]) -> Result<()> {
         let mut bytes = Vec::new();
         let object = object_name(partition, JobId::fresh());
@@ -175,19 +183,21 @@ impl Store {
             places.push(bytes.len() as u64);
             bytes.extend_from_slice(&job.history);
             bytes.extend_from_slice(&job.logs);
+            bytes.extend_from_slice(&job.metrics);
         }
         let Some(last) = batch.iter().map(|job| job.ended_at).max() else { return Ok(()) };
         let ends_at = last.saturating_add(i64::try_from(millis(self.durations.retention)).unwrap_or(i64::MAX));
         self.write_archive(partition, &object, ends_at, Bytes::from(bytes)).await?;
         let mut press = Press::new()?;
         for (job, offset) in batch.iter_mut().zip(places) {
-            let (history, logs) = (job.history.len() as u64, job.logs.len() as u64);
+            let [history, logs, metrics] = [&job.history, &job.logs, &job.metrics].map(|part| part.len() as u64);
             let visits = std::mem::take(&mut job.visits);
-            let archived = Archived { object: object.clone(), offset, history, logs, visits };
+            let archived = Archived { object: object.clone(), offset, history, logs, metrics, visits };
             let archived = serde_json::to_string(&archived).map_err(|error| corrupt(error.to_string()))?;
             job.fields.insert(ARCHIVED.to_owned(), archived);
             job.record = press.press(&packing::write(&job.fields, &[]))?;
             job.logs.clear();
+            job.metrics.clear();
         }
         Ok(())
     }
@@ -195,11 +205,11 @@ impl Store {
     async fn pack_job(&self, job: &Pressed) -> Result<()> {
         let id = job.id;
         let mut call = PACK_JOB.key(self.keys.job(id));
-        call.key(self.keys.packed(id)).key(self.keys.packed_logs(id));
+        call.key(self.keys.packed(id)).key(self.keys.packed_logs(id)).key(self.keys.packed_metrics(id));
         call.key(Keys::loose(id.partition(self.keys.partitions())));
-        call.key(self.keys.events(id)).key(self.keys.logs(id)).key(self.keys.live(id));
+        call.key(self.keys.events(id)).key(self.keys.logs(id)).key(self.keys.metrics(id)).key(self.keys.live(id));
         call.arg(id.to_string()).arg(&job.revision).arg(millis(self.durations.retention));
-        call.arg(&job.record).arg(&job.logs).arg(&job.open);
+        call.arg(&job.record).arg(&job.logs).arg(&job.metrics).arg(&job.open);
         let reply: Reply = call.invoke_async(&mut self.connections.get().await?).await?;
         match reply.word() {
             "ok" | "stale" => Ok(()),
@@ -225,15 +235,16 @@ fn parts(jobs: &[(JobId, u64)]) -> Vec<Vec<JobId>> {
     parts
 }
 
-/// Presses jobs; with an archive the history and the log lines of each apart.
+/// Presses jobs; with an archive the history, the log lines and the figures of each apart.
 fn press(jobs: Vec<LooseJob>, archives: bool) -> Result<Vec<Pressed>> {
     let mut press = Press::new()?;
-    let press_one = |LooseJob { id, fields, events, lines }: LooseJob| {
+    let press_one = |LooseJob { id, fields, events, lines: texts, points }: LooseJob| {
         let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
         let (revision, ended_at) = (text("revision"), text("ended_at").parse().unwrap_or_default());
         let (open, fields) = packing::split(fields);
         let history: Vec<PastEvent> = events.iter().filter_map(past_event).collect();
-        let logs = if lines.is_empty() { Vec::new() } else { press.press_lines(&lines)? };
+        let mut lines = |lines: &[String]| if lines.is_empty() { Ok(Vec::new()) } else { press.press_lines(lines) };
+        let (logs, metrics) = (lines(&texts)?, lines(&points)?);
         // Without the archive it says so much only if the archive cannot be written.
         let record = press.press(&packing::write(&fields, &history))?;
         let (pressed_history, visits) = if archives {
@@ -243,7 +254,7 @@ fn press(jobs: Vec<LooseJob>, archives: bool) -> Result<Vec<Pressed>> {
             (Vec::new(), Vec::new())
         };
         let open = open.into_iter().flat_map(|(name, value)| [name, value]).collect();
-        Ok(Pressed { id, revision, ended_at, open, fields, visits, record, history: pressed_history, logs })
+        Ok(Pressed { id, revision, ended_at, open, fields, visits, record, history: pressed_history, logs, metrics })
     };
     jobs.into_iter().map(press_one).collect()
 }

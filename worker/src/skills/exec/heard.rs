@@ -69,8 +69,11 @@ impl Heard {
                     (None, false) => context.stage_started(&name),
                 }
             }
+            Some(Said::Metric { name, step, value }) if self.said.may(context) => {
+                context.metrics(step, [(name.as_str(), value)]);
+            }
             Some(Said::Log(level, message, facts)) if self.said.may(context) => context.log(level, message, facts),
-            Some(Said::Log(..)) | None => {}
+            Some(Said::Log(..) | Said::Metric { .. }) | None => {}
             Some(Said::Result(result)) => (self.result, self.outcome) = (Some(result), None),
             Some(Said::Outcome(word, result)) => self.outcome = Some((word, result)),
             Some(Said::Error(error)) => self.error = Some(error),

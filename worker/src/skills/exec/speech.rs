@@ -1,6 +1,10 @@
 //! What a program says on its output, line by line. Pure.
 
-use relevo_shared::{job::LogLevel, problem::Detail};
+use relevo_shared::{
+    job::LogLevel,
+    metric::{LARGEST_STEP, is_metric_name},
+    problem::Detail,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -16,6 +20,8 @@ pub(super) enum Said {
     Progress(f64, String),
     /// A stage begins, goes on or is done.
     Stage { name: String, progress: Option<f64>, completed: bool },
+    /// A figure of a step.
+    Metric { name: String, step: u64, value: f64 },
     /// A line for the log.
     Log(LogLevel, String, Option<Value>),
     /// What the task ends with.
@@ -33,6 +39,9 @@ struct Line {
     message: Option<String>,
     stage: Option<String>,
     status: Option<String>,
+    metric: Option<String>,
+    value: Option<f64>,
+    step: Option<u64>,
     log: Option<String>,
     level: Option<String>,
     context: Option<Value>,
@@ -83,6 +92,10 @@ fn meaning(line: Line) -> Option<Said> {
             Some(_) => return None,
         };
         return Some(Said::Stage { name, progress: line.progress, completed });
+    }
+    if let Some(name) = line.metric {
+        let (step, value) = line.step.zip(line.value)?;
+        return (is_metric_name(&name) && step <= LARGEST_STEP).then_some(Said::Metric { name, step, value });
     }
     if let Some(message) = line.log {
         let level = line.level.as_deref().map_or(Some(LogLevel::Info), level)?;
@@ -165,6 +178,8 @@ mod tests {
             said(r#"{"log":"slow","level":"WARNING","context":{"n":1}}"#),
             Said::Log(LogLevel::Warning, "slow".to_owned(), Some(json!({ "n": 1 })))
         );
+        let metric = Said::Metric { name: "val/loss".to_owned(), step: 7, value: 0.3 };
+        assert_eq!(said(r#"{"metric":"val/loss","value":0.3,"step":7}"#), metric);
         assert_eq!(said(r#" {"result":[1,2]} "#), Said::Result(json!([1, 2])));
         assert_eq!(said(r#"{"result":null}"#), Said::Result(Value::Null));
         assert_eq!(
@@ -184,6 +199,11 @@ mod tests {
             "null",
             r#"{"progress":"half"}"#,
             r#"{"metric":{"loss":1}}"#,
+            r#"{"metric":"loss","value":0.3}"#,
+            r#"{"metric":"loss","step":7}"#,
+            r#"{"metric":"loss","value":NaN,"step":7}"#,
+            r#"{"metric":"a loss","value":0.3,"step":7}"#,
+            r#"{"metric":"loss","value":0.3,"step":-1}"#,
             r#"{"stage":"x","status":"odd"}"#,
             "{}",
         ] {

@@ -1,0 +1,147 @@
+//! Models that have a name in S3: each version in a folder of its own, and a small file that says which one the name stands for.
+//!
+//! `<prefix>/<name>/<version>/` is whole before `<prefix>/<name>/current.json` names it, and never changes afterwards.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{context::TaskContext, skills::SkillError};
+
+/// What the name of a model must be, as a sentence's end.
+pub const MODEL_NAME: &str = "must be 1 to 128 of the characters a-z, 0-9, `.`, `_` and `-`, with at most one slash between two names, such as \
+    `sentiment` or `team/sentiment`; a name begins with a letter or a digit, and is neither `current.json` nor a version";
+
+/// Says which version a name stands for.
+const CURRENT: &str = "current.json";
+
+/// Whether a model in S3 may have this name.
+#[must_use]
+pub fn is_model_name(name: &str) -> bool {
+    let plain = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c))
+            && part != CURRENT
+            && !is_version(part)
+    };
+    name.len() <= 128 && name.splitn(2, '/').all(plain)
+}
+
+/// Whether this is a version: the SHA-256 of a model's files, in hex.
+fn is_version(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Current {
+    /// The content hash of the version's files.
+    pub version: String,
+    /// The folder of the version.
+    pub uri: String,
+    /// When the name was given to it, RFC 3339.
+    pub promoted_at: String,
+    /// The job that did it.
+    pub job_id: String,
+    /// What people should know of it.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// The place of a name's models.
+#[derive(Debug, Clone)]
+pub struct NamedModel {
+    folder: String,
+}
+
+impl NamedModel {
+    /// The place of this name under `prefix`, which is `s3://bucket/some/folder`.
+    #[must_use]
+    pub fn new(prefix: &str, name: &str) -> Self {
+        Self { folder: format!("{}/{name}", prefix.trim_end_matches('/')) }
+    }
+
+    /// The folder of a version.
+    #[must_use]
+    pub fn uri_of(&self, version: &str) -> String {
+        format!("{}/{version}", self.folder)
+    }
+
+    /// What the name stands for now; `None` when it stands for nothing yet.
+    ///
+    /// # Errors
+    /// Permanent when what lies there is something else, else as [`TaskContext::download`].
+    pub async fn current(&self, context: &TaskContext) -> Result<Option<Current>, SkillError> {
+        let uri = format!("{}/{CURRENT}", self.folder);
+        let failed = |error: std::io::Error| SkillError::Transient(format!("{uri} cannot be kept on disk: {error}"));
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let file = folder.path().join(CURRENT);
+        match context.download(&uri, &file).await {
+            Ok(_) => {}
+            Err(SkillError::InvalidInput { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let text = tokio::fs::read(&file).await.map_err(failed)?;
+        let current: Option<Current> = serde_json::from_slice(&text).ok();
+        let sound =
+            current.filter(|current| is_version(&current.version) && current.uri == self.uri_of(&current.version));
+        sound.map(Some).ok_or_else(|| SkillError::Permanent(format!("{uri} does not say which version counts")))
+    }
+
+    /// Has the name stand for a version, whose files lie in its folder already.
+    ///
+    /// # Errors
+    /// As [`TaskContext::upload`].
+    pub async fn point_at(&self, current: &Current, context: &TaskContext) -> Result<(), SkillError> {
+        let uri = format!("{}/{CURRENT}", self.folder);
+        let failed = |error: std::io::Error| SkillError::Transient(format!("{uri} cannot be kept on disk: {error}"));
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let file = folder.path().join(CURRENT);
+        let text = serde_json::to_vec(current).expect("it has string keys only");
+        tokio::fs::write(&file, text).await.map_err(failed)?;
+        context.upload(&file, &uri).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_has_a_plain_name_with_one_slash_at_most() {
+        for plain in ["sentiment", "team/sentiment", "bert-base.v2", "7", "a_b/c.d"] {
+            assert!(is_model_name(plain), "{plain:?}");
+        }
+        let version = "a".repeat(64);
+        let hostile = [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "a/b/c",
+            "..",
+            "../a",
+            "a/..",
+            ".hidden",
+            "a/.b",
+            "-x",
+            "A",
+            "año",
+            "a b",
+            "s3://a",
+            "current.json",
+            "a/current.json",
+            "a\\b",
+            "a\0",
+        ];
+        for name in hostile.into_iter().chain([version.as_str(), &format!("a/{version}"), &"x".repeat(129)]) {
+            assert!(!is_model_name(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_lies_below_its_name() {
+        for prefix in ["s3://b/models", "s3://b/models/"] {
+            assert_eq!(NamedModel::new(prefix, "team/x").uri_of("7f"), "s3://b/models/team/x/7f");
+        }
+    }
+}
