@@ -1,0 +1,1 @@
+//! That machines learn what there is to learn.
