@@ -6,6 +6,9 @@ use relevo_worker::skills::boltzmann::machine::{Chance, Family, Machine, Sampler
 use tch::{Device, Kind, Tensor};
 
 pub(crate) fn settings(family: Family, n_visible: i64, n_hidden: &[i64]) -> Settings {
+    // These machines are so small that threads would only wait for each other. The number is the calling thread's own, and every test
+    // comes by here.
+    tch::set_num_threads(1);
     Settings {
         family,
         visible: Visible::Bernoulli,
