@@ -107,11 +107,11 @@ fn joint_training_of_a_deep_machine_beats_stacked_layers() {
 
 #[test]
 fn real_valued_units_learn_clusters_that_a_mean_cannot_tell() {
-    // Three clusters in eight dimensions, two standard deviations apart and more.
+    // Three clusters in eight dimensions, each of unit variance.
     let clusters = |count: i64, seed| {
         let mut chance = Chance::seeded(9, [0, 0, 0]);
         let options = (Kind::Float, Device::Cpu);
-        let centres = chance.normal_like(&Tensor::empty([3, 8], options)).unwrap() * 2.0;
+        let centres = chance.normal_like(&Tensor::empty([3, 8], options)).unwrap() * 1.0;
         drop(chance);
         let mut chance = Chance::seeded(seed, [0, 0, 0]);
         let which =
@@ -137,6 +137,6 @@ fn real_valued_units_learn_clusters_that_a_mean_cannot_tell() {
     let baseline =
         f64::try_from((exponent + (variances * std::f64::consts::TAU).log().sum(Kind::Double)) * -0.5).unwrap();
     println!("clusters: normal {baseline:.3}, RBM {found:.3} nats; variance {variance:.3}, error {error:.3}");
-    assert!(baseline + 1.0 < found, "normal {baseline}, RBM {found}");
+    assert!(baseline + 0.5 < found, "normal {baseline}, RBM {found}");
     assert!(error < 0.5 * variance, "error {error}, variance {variance}");
 }

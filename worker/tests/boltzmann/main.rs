@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
 mod bench;
+mod digits;
 mod flat;
 mod gradients;
 mod learning;
