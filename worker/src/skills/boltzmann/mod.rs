@@ -1,0 +1,3 @@
+//! Boltzmann machines: what they are and how they learn.
+
+pub mod machine;
