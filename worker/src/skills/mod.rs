@@ -4,6 +4,7 @@
 
 #[cfg(feature = "torch")]
 pub mod beto;
+mod data;
 mod echo;
 mod exec;
 pub(crate) mod fields;
@@ -14,6 +15,7 @@ mod registry;
 pub mod sampling;
 mod sleep;
 mod stages;
+mod sweep;
 pub mod tabular;
 
 use std::{future::Future, pin::Pin};

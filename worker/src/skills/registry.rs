@@ -8,7 +8,17 @@ use std::{
 
 use relevo_shared::{SkillName, worker::InstalledModel};
 
-use super::{Skill, echo::Echo, exec, import::Import, profiling::Profiling, sampling::Sampling, sleep::Sleep};
+use super::{
+    Skill,
+    data::{DataFeatures, DataUnify},
+    echo::Echo,
+    exec,
+    import::Import,
+    profiling::Profiling,
+    sampling::Sampling,
+    sleep::Sleep,
+    sweep::TrainSweep,
+};
 use crate::settings::SkillSettings;
 #[cfg(feature = "torch")]
 use crate::{
@@ -52,6 +62,9 @@ pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     registry.add(Sleep);
     registry.add(Import);
     registry.add(Profiling);
+    registry.add(DataUnify);
+    registry.add(DataFeatures);
+    registry.add(TrainSweep);
     add_torch(&mut registry, settings)?;
     for program in exec::skills(&settings.programs) {
         let name = program.name().parse().expect("the settings have judged it");
