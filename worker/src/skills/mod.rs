@@ -4,6 +4,8 @@
 
 #[cfg(feature = "torch")]
 pub mod beto;
+#[cfg(feature = "torch")]
+pub mod boltzmann;
 mod data;
 mod echo;
 mod exec;

@@ -1,0 +1,15 @@
+//! Boltzmann machines: `rbm.train` learns one from the numbers of a table, `rbm.transform` and `rbm.predict` use it.
+//!
+//! A [`plan`](parameters) says what is to be learnt; a table becomes a [`matrix`], which is [`prepared`] with scales that come from
+//! the training rows; a [`run`] learns epoch by epoch and can be taken up again; what came out of it is a folder of [`artefacts`].
+
+pub mod evaluation;
+pub mod head;
+pub mod machine;
+pub mod matrix;
+pub mod packed;
+pub mod parameters;
+pub mod prepared;
+pub mod preprocess;
+pub mod run;
+mod stage;
