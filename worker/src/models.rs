@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{context::TaskContext, skills::SkillError};
 
 /// Files that make up a model. The first two decide whether a folder is one.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "config.json",
     "model.safetensors",
     "pytorch_model.bin",
@@ -22,6 +22,7 @@ const FILES: [&str; 8] = [
     "tokenizer_config.json",
     "added_tokens.json",
     "special_tokens_map.json",
+    "preprocess.json",
 ];
 
 /// A model's folder on this machine.
@@ -138,29 +139,46 @@ impl ModelFolders {
     }
 
     fn content_hash(&self, folder: &Path) -> std::io::Result<String> {
-        let mut stamp = Stamp::new();
-        for name in FILES {
-            match std::fs::metadata(folder.join(name)) {
-                Ok(file) => stamp.push((name, file.len(), file.modified().ok())),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let stamp = stamp_of(folder)?;
         if let Some((known, hash)) = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).get(folder)
             && *known == stamp
         {
             return Ok(hash.clone());
         }
-        let mut whole = Sha256::new();
-        for (name, length, _) in &stamp {
-            // The length keeps the end of one file apart from the beginning of the next.
-            whole.update(format!("{name}\n{length}\n"));
-            update_from(&mut whole, &folder.join(name))?;
-        }
-        let hash = hex::encode(whole.finalize());
+        let hash = hash_of(folder, &stamp)?;
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned(), (stamp, hash.clone()));
         Ok(hash)
     }
+}
+
+/// The hash that the model in a folder has wherever it lies: that of [`ModelFolder::content_hash`].
+///
+/// # Errors
+/// When a file cannot be read.
+pub(crate) fn content_hash(folder: &Path) -> std::io::Result<String> {
+    hash_of(folder, &stamp_of(folder)?)
+}
+
+fn stamp_of(folder: &Path) -> std::io::Result<Stamp> {
+    let mut stamp = Stamp::new();
+    for name in FILES {
+        match std::fs::metadata(folder.join(name)) {
+            Ok(file) => stamp.push((name, file.len(), file.modified().ok())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(stamp)
+}
+
+fn hash_of(folder: &Path, stamp: &Stamp) -> std::io::Result<String> {
+    let mut whole = Sha256::new();
+    for (name, length, _) in stamp {
+        // The length keeps the end of one file apart from the beginning of the next.
+        whole.update(format!("{name}\n{length}\n"));
+        update_from(&mut whole, &folder.join(name))?;
+    }
+    Ok(hex::encode(whole.finalize()))
 }
 
 /// `models--a--b/snapshots/<revision>` as a Hugging Face hub cache has it, at the revision that `refs/main` names.

@@ -85,7 +85,7 @@ impl Head {
     pub fn loss(&self, told: &Tensor, truth: &Tensor) -> Result<f64, TchError> {
         let losses = match self.task {
             // A probability of 0 has no logarithm.
-            Task::Classes(_) => (told.f_clamp_min(f64::MIN_POSITIVE)?.f_log()? * truth).f_neg()?,
+            Task::Classes(_) => told.f_clamp_min(f64::MIN_POSITIVE)?.f_log()?.f_mul(truth)?.f_neg()?,
             Task::Number => told.f_sub(truth)?.f_square()?,
         };
         losses.f_sum(Kind::Double)?.f_double_value(&[])
@@ -130,7 +130,7 @@ impl Fitting {
             Task::Classes(_) => 0.5,
             Task::Number => 1.0,
         };
-        let curvature = (&self.curvature * share).f_add(&self.ridge()?.f_diag(0)?)?;
+        let curvature = self.curvature.f_mul_scalar(share)?.f_add(&self.ridge()?.f_diag(0)?)?;
         // Small, and solved on the CPU, whose libtorch has LAPACK everywhere.
         let factor = curvature.f_to_device(Device::Cpu)?.f_linalg_cholesky(false)?;
         self.curvature = factor;

@@ -189,13 +189,13 @@ fn settings(fields: &mut Fields) -> Settings {
         lr,
         cd_k: fields.within("cd_k", 1, &(1..=1000)),
         sampler: fields.or("sampler", Sampler::Cd, "cd or pcd"),
-        n_chains: i64::from(fields.within("n_chains", 100, &(1..=1_000_000))),
+        n_chains: i64::from(fields.within("n_chains", 100, &(1..=1_000_000_u32))),
         momentum,
         momentum_final,
         weight_decay: fields.within("weight_decay", 0.0, &(0.0..=1.0)),
         sparsity: sparsity(fields),
         epochs: fields.within("epochs", 5, &(1..=500)),
-        batch_size: i64::from(fields.within("batch_size", 64, &(1..=1_048_576))),
+        batch_size: i64::from(fields.within("batch_size", 64, &(1..=1_048_576_u32))),
         seed,
     }
 }
