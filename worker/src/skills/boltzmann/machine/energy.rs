@@ -127,13 +127,13 @@ impl Machine {
         self.weights.len()
     }
 
-    /// Refuses rows that are not `[rows, n_visible]`, and brings them to the machine's device as fp32.
+    /// Refuses rows that are not `[rows, n_visible]`, and brings them to the machine's device and precision.
     pub(super) fn rows(&self, rows: &Tensor) -> Result<Tensor, MachineFault> {
         let (expected, found) = (self.biases[0].size()[0], rows.size());
         if found.len() != 2 || found[1] != expected {
             return Err(MachineFault::WrongWidth { expected, found });
         }
-        Ok(rows.f_to_device(self.device())?.f_to_kind(Kind::Float)?)
+        Ok(rows.f_to_device(self.device())?.f_to_kind(self.biases[0].kind())?)
     }
 
     /// What a layer's units get from the layers beside it, `[rows, units of the layer]`: without bias and lateral weights.
@@ -151,11 +151,21 @@ impl Machine {
 
     /// `Σ b·x` of a layer for each row; of Gaussian visible units `- ½ |x - b|²`.
     pub(super) fn bias_term(&self, layer: usize, states: &Tensor) -> Result<Tensor, TchError> {
+        self.bias_term_by(layer, &self.biases[layer], states)
+    }
+
+    /// The same with another bias in the place of the layer's own.
+    pub(super) fn bias_term_by(&self, layer: usize, bias: &Tensor, states: &Tensor) -> Result<Tensor, TchError> {
         if layer == 0 && self.visible == Visible::Gaussian {
-            let squares = states.f_sub(&self.biases[0])?.f_square()?;
+            let squares = states.f_sub(bias)?.f_square()?;
             return squares.f_sum_dim_intlist(1, false, None)?.f_mul_scalar(-0.5);
         }
-        states.f_mv(&self.biases[layer])
+        states.f_mv(bias)
+    }
+
+    /// Whether hidden units are independent given a row: in an RBM, and in a DBM of one hidden layer.
+    pub(super) fn has_closed_form(&self) -> bool {
+        self.top() == 1 && self.laterals.is_empty()
     }
 }
 

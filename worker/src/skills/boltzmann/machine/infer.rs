@@ -2,12 +2,7 @@
 
 use tch::{TchError, Tensor, no_grad};
 
-use super::{
-    energy::Machine,
-    fault::MachineFault,
-    lateral::settle,
-    settings::{Family, Visible},
-};
+use super::{energy::Machine, fault::MachineFault, lateral::settle, settings::Visible};
 
 /// Sweeps of mean field where rows are judged or transformed; it is at rest long before.
 const SWEEPS: u32 = 50;
@@ -47,7 +42,7 @@ impl Machine {
     }
 
     pub(super) fn free_energy_of(&self, visible: &Tensor) -> Result<Tensor, TchError> {
-        if self.family == Family::Rbm {
+        if self.has_closed_form() {
             let hidden = self.biases[1].f_addmm(visible, &self.weights[0])?.f_softplus()?;
             let hidden = hidden.f_sum_dim_intlist(1, false, None)?;
             return self.bias_term(0, visible)?.f_add(&hidden)?.f_neg();
@@ -77,7 +72,7 @@ impl Machine {
             let inputs = if layer < self.top() { inputs.f_mul_scalar(2.0)? } else { inputs };
             states.push(inputs.f_add(&self.biases[layer])?.f_sigmoid()?);
         }
-        if self.family == Family::Rbm {
+        if self.has_closed_form() {
             return Ok(states);
         }
         for _ in 0..sweeps {

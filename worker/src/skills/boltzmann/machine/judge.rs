@@ -3,12 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, TchError, Tensor};
 
-use super::{
-    chance::Chance,
-    energy::Machine,
-    fault::MachineFault,
-    settings::{Family, Visible},
-};
+use super::{chance::Chance, energy::Machine, fault::MachineFault, settings::Visible};
 
 /// Every bit is flipped where that takes no more than this many hidden units to be looked at; one in 30 million is a fraction of a second.
 const EVERY_BIT_UP_TO: i64 = 1 << 25;
@@ -114,7 +109,7 @@ impl Machine {
         let rows = self.rows(rows)?;
         let units = self.biases[1].size()[0];
         let looks = i64::try_from(rows.numel()).unwrap_or(i64::MAX).saturating_mul(units);
-        if self.family == Family::Rbm && looks <= EVERY_BIT_UP_TO {
+        if self.has_closed_form() && looks <= EVERY_BIT_UP_TO {
             return Ok(Some((self.every_bit(&rows)?, PseudoMethod::EveryBit)));
         }
         Ok(Some((self.one_bit(&rows, chance)?, PseudoMethod::OneBit)))

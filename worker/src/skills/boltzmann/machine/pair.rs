@@ -139,13 +139,7 @@ impl Pair {
         let norm = self.change(&mut room, settings, momentum)?;
 
         self.room = Some(room);
-        // Both figures in one transfer: on a GPU each one waits for all that was asked of it before.
-        let figures = Vec::<f64>::try_from(Tensor::f_stack(&[error, norm], 0)?.f_to_kind(Kind::Double)?)?;
-        let [reconstruction_error, norm] = figures[..] else { unreachable!("two figures were stacked") };
-        if !(reconstruction_error.is_finite() && norm.is_finite()) {
-            return Err(MachineFault::Diverged);
-        }
-        Ok(BatchFigures { reconstruction_error, gradient_norm: norm / settings.lr })
+        finite(&error, &norm, settings.lr)
     }
 
     /// Walks the chains `cd_k` steps, into `chain_lower` (states) and `upper_chain` (their probabilities), and returns the
@@ -190,6 +184,19 @@ impl Pair {
         Ok(error.expect("there is at least one step"))
     }
 
+    /// Probabilities of the upper units over lower states, `[rows, upper]`.
+    pub(super) fn probabilities(&self, rows: &Tensor) -> Result<Tensor, TchError> {
+        self.upper.f_addmm(rows, &scaled(&self.weight, self.up)?)?.f_sigmoid()
+    }
+
+    /// Probabilities, or means, of the lower units given the upper ones' probabilities, `[rows, lower]`.
+    pub(super) fn reconstruct(&self, rows: &Tensor) -> Result<Tensor, TchError> {
+        let down = scaled(&self.weight, self.down)?.f_tr()?;
+        let mut means = self.lower.f_addmm(&self.probabilities(rows)?, &down)?;
+        self.mean_of(&mut means)?;
+        Ok(means)
+    }
+
     /// Probabilities of the upper units over lower states, into `probabilities`.
     fn rise(&self, states: &Tensor, up: &Tensor, probabilities: &Tensor) -> Result<(), TchError> {
         self.upper.f_addmm_out(probabilities, states, up)?.f_sigmoid_().map(drop)
@@ -211,11 +218,11 @@ impl Pair {
             let _ = activity.f_lerp_(&now, 1.0 - ACTIVITY_KEPT)?;
             // The cross-entropy's derivative by a unit's input is its activity's deviation (Hinton 2010, section 11). Taken
             // off the data's probabilities it reaches the unit's weights and its bias.
-            room.upper_data.f_sub_(&activity.f_sub_scalar(sparsity.target)?.f_mul_scalar(sparsity.cost)?)?;
+            let _ = room.upper_data.f_sub_(&activity.f_sub_scalar(sparsity.target)?.f_mul_scalar(sparsity.cost)?)?;
         }
         let _ = room.upper.f_mul_(&room.shares.f_unsqueeze(1)?)?;
         let transposed = room.lower.f_tr()?;
-        transposed.f_mm_out(&room.gradient, &room.upper)?;
+        let _ = transposed.f_mm_out(&room.gradient, &room.upper)?;
         let mut gradients = [
             room.gradient.shallow_clone(),
             transposed.f_mv(&room.shares)?,
@@ -248,6 +255,16 @@ impl Pair {
         state.extend(self.activity.iter().map(|activity| ("activity".to_owned(), activity.shallow_clone())));
         state
     }
+}
+
+/// A batch's figures in one transfer: on a GPU each one waits for all that was asked of it before. `norm` has the learning rate in it.
+pub(super) fn finite(error: &Tensor, norm: &Tensor, lr: f64) -> Result<BatchFigures, MachineFault> {
+    let figures = Vec::<f64>::try_from(Tensor::f_stack(&[error, norm], 0)?.f_to_kind(Kind::Double)?)?;
+    let (reconstruction_error, gradient_norm) = (figures[0], figures[1] / lr);
+    if !(reconstruction_error.is_finite() && gradient_norm.is_finite()) {
+        return Err(MachineFault::Diverged);
+    }
+    Ok(BatchFigures { reconstruction_error, gradient_norm })
 }
 
 /// The weights `times` over; the weights themselves where that is once.
