@@ -3,6 +3,8 @@
 //! A skill knows nothing of leases, HTTP or retries: it takes parameters and a [`TaskContext`], and gives a result.
 
 #[cfg(feature = "torch")]
+mod audit;
+#[cfg(feature = "torch")]
 pub mod beto;
 #[cfg(feature = "torch")]
 pub mod boltzmann;

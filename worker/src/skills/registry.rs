@@ -24,7 +24,11 @@ use crate::settings::SkillSettings;
 use crate::{
     device::{Device, DeviceError, DeviceSettings},
     models::ModelFolders,
-    skills::beto::BetoPreprocess,
+    skills::{
+        audit::EvalAudit,
+        beto::BetoPreprocess,
+        boltzmann::{RbmPredict, RbmTrain, RbmTransform},
+    },
 };
 
 /// Memory for loaded models: several of BERT-base's size in fp32, 440 MB each.
@@ -84,6 +88,10 @@ fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), Re
     let models = Arc::new(ModelFolders::new(settings.models.clone(), downloads));
     let installed = models.installed().into_iter();
     registry.installed_models.extend(installed.map(|name| InstalledModel { name, version: None }));
+    registry.add(RbmTrain::new(device.clone()));
+    registry.add(EvalAudit::new(device.clone()));
+    registry.add(RbmTransform::new(device.clone(), Arc::clone(&models)));
+    registry.add(RbmPredict::new(device.clone(), Arc::clone(&models)));
     registry.add(BetoPreprocess::new(device, models));
     Ok(())
 }

@@ -101,7 +101,8 @@ impl Artefacts {
     pub async fn publish(self, name: &str, context: &TaskContext) -> Result<Published, SkillError> {
         let folder = context.work_dir().join("artefacts");
         let to = folder.clone();
-        let (names, content_hash) = off_the_clock(move || self.write(&to).map_err(unwritable)).await?;
+        let (names, content_hash) =
+            off_the_clock(move || self.write(&to).map_err(|reason| unwritable(&reason))).await?;
         let mut files = Map::new();
         for file in names {
             let uri = context.job_file_uri(&format!("{name}/{file}"))?;
@@ -156,11 +157,10 @@ impl Artefacts {
     }
 }
 
-
 fn pretty(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("it has string keys only")
 }
 
-fn unwritable(reason: String) -> SkillError {
+fn unwritable(reason: &str) -> SkillError {
     SkillError::ResourceExhausted(format!("the artefacts cannot be written: {reason}"))
 }

@@ -49,7 +49,6 @@ impl Head {
     }
 
     /// What it has learnt, `[units + 1, outputs]`.
-    #[must_use]
     pub const fn weights(&self) -> &Tensor {
         &self.weights
     }
@@ -108,7 +107,11 @@ impl Fitting {
     /// When libtorch refuses.
     pub fn new(head: &Head) -> Result<Self, TchError> {
         let (size, options) = (head.weights.size()[0], (Kind::Double, head.weights.device()));
-        Ok(Self { curvature: Tensor::f_zeros([size, size], options)?, gradient: head.weights.f_zeros_like()?, loss: 0.0 })
+        Ok(Self {
+            curvature: Tensor::f_zeros([size, size], options)?,
+            gradient: head.weights.f_zeros_like()?,
+            loss: 0.0,
+        })
     }
 
     /// Takes rows of hidden probabilities, `[rows, units]`, into the curvature.

@@ -125,11 +125,13 @@ impl Table {
 fn feature_columns(table: &LocalTable, plan: &Plan) -> Result<(Vec<String>, Vec<String>), SkillError> {
     let names: Vec<&str> = table.schema().fields().iter().map(|field| field.name().as_str()).collect();
     let is_target = |name: &str| plan.target.as_deref() == Some(name);
-    let is_number = |name: &str| table.schema().field_with_name(name).is_ok_and(|field| holds_numbers(field.data_type()));
+    let is_number =
+        |name: &str| table.schema().field_with_name(name).is_ok_and(|field| holds_numbers(field.data_type()));
     if let Some(asked) = &plan.columns {
         let found = chosen(asked, &names).map_err(|reason| SkillError::invalid("columns", reason))?;
         if let Some(target) = asked.iter().find(|name| is_target(name)) {
-            let reason = format!("must not name {target:?}, which is the target: nothing is learnt from the answer itself");
+            let reason =
+                format!("must not name {target:?}, which is the target: nothing is learnt from the answer itself");
             return Err(SkillError::invalid("columns", reason));
         }
         let exact = |name: &str| asked.iter().any(|asked| asked == name);
@@ -250,9 +252,10 @@ fn numbers_of(columns: &[ArrayRef], name: &str) -> Result<Vec<Option<f64>>, Skil
     let mut known = numbers.iter().flatten();
     match known.next() {
         None => Err(SkillError::invalid("target", format!("column {name:?} has no value in any row"))),
-        Some(first) if known.all(|number| number == first) => {
-            Err(SkillError::invalid("target", format!("column {name:?} holds {first} in every row: there is nothing to learn")))
-        }
+        Some(first) if known.all(|number| number == first) => Err(SkillError::invalid(
+            "target",
+            format!("column {name:?} holds {first} in every row: there is nothing to learn"),
+        )),
         Some(_) => Ok(numbers),
     }
 }
@@ -277,7 +280,9 @@ fn classes_of(columns: &[ArrayRef], name: &str) -> Result<Target, SkillError> {
             Err(SkillError::invalid("target", reason))
         }
         count if count > MOST_CLASSES => {
-            let reason = format!("column {name:?} has {count} different values; a classifier tells {MOST_CLASSES} at most apart");
+            let reason = format!(
+                "column {name:?} has {count} different values; a classifier tells {MOST_CLASSES} at most apart"
+            );
             Err(SkillError::invalid("target", reason))
         }
         _ => {
@@ -286,6 +291,22 @@ fn classes_of(columns: &[ArrayRef], name: &str) -> Result<Target, SkillError> {
             Ok(Target::Classes { labels, of })
         }
     }
+}
+
+/// The truth about the rows of a batch, as a model with these labels knows it: the number of the class, or without labels the
+/// number itself. Nothing where there is none, or a class that the model does not know.
+///
+/// # Errors
+/// `InvalidInput` when the column holds something else.
+pub fn truth_of(batch: &RecordBatch, name: &str, labels: &[String]) -> Result<Vec<Option<f64>>, SkillError> {
+    let column = named(batch, name)?;
+    if labels.is_empty() {
+        let numbers = as_numbers(&column, "target", name)?;
+        return Ok(numbers.iter().map(|number| number.filter(|number| number.is_finite())).collect());
+    }
+    let texts = as_texts(&column, "target", name)?;
+    let class = |text: &str| labels.iter().position(|label| label == text.trim()).map(|class| class as f64);
+    Ok(texts.iter().map(|text| text.and_then(class)).collect())
 }
 
 /// The rank of each row's instant among all: numbers and days by their size, texts by their characters.

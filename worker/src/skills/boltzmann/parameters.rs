@@ -129,7 +129,9 @@ impl Plan {
         }
         if let Some(source) = &source {
             for (field, name) in [("target", &target), ("time_column", &time_column)] {
-                if let Some(name) = name.as_ref().filter(|name| source.columns.iter().all(|column| column.name != **name)) {
+                if let Some(name) =
+                    name.as_ref().filter(|name| source.columns.iter().all(|column| column.name != **name))
+                {
                     let known: Vec<&str> = source.columns.iter().map(|column| column.name.as_str()).collect();
                     let known = crate::skills::learning::columns::listed(&known);
                     fields.fault(field, format!("the table has no column {name:?}; it has {known}"));
@@ -137,7 +139,10 @@ impl Plan {
             }
         }
         let output_name: String = fields.or("output_name", "model".to_owned(), "the name of a folder");
-        if output_name.contains('/') || output_name == "checkpoints" || !is_file_name(&format!("{output_name}/config.json")) {
+        if output_name.contains('/')
+            || output_name == "checkpoints"
+            || !is_file_name(&format!("{output_name}/config.json"))
+        {
             fields.fault("output_name", "must be a plain name of a folder, such as model");
         }
         let checkpoint_seconds = fields.within("checkpoint_seconds", CHECKPOINT_SECONDS, &(0..=3600));
@@ -274,7 +279,10 @@ mod tests {
         let plan = read(&json!({})).unwrap();
 
         let settings = &plan.settings;
-        assert_eq!((&settings.n_hidden[..], settings.lr, settings.batch_size, settings.epochs), (&[32][..], 0.01, 64, 5));
+        assert_eq!(
+            (&settings.n_hidden[..], settings.lr, settings.batch_size, settings.epochs),
+            (&[32][..], 0.01, 64, 5)
+        );
         assert_eq!((settings.cd_k, settings.n_chains, settings.momentum, settings.seed), (1, 100, 0.5, 42));
         assert_eq!((plan.split, plan.val_ratio, plan.head), (SplitWay::Random, 0.2, HeadKind::None));
         assert_eq!((plan.output_name.as_str(), plan.patience), ("model", None));
@@ -290,8 +298,18 @@ mod tests {
         assert_eq!(
             faults(&wrong),
             [
-                "colour", "columns", "epochs", "lr", "momentum", "n_hidden", "output_name", "sampler", "seed",
-                "sparsity_target", "target", "val_ratio"
+                "colour",
+                "columns",
+                "epochs",
+                "lr",
+                "momentum",
+                "n_hidden",
+                "output_name",
+                "sampler",
+                "seed",
+                "sparsity_target",
+                "target",
+                "val_ratio"
             ]
         );
     }

@@ -86,7 +86,8 @@ impl Preprocess {
             self.columns.iter().filter_map(|column| names.iter().position(|name| *name == column.name)).collect();
         let mut encoded = Vec::with_capacity(rows.size_hint().0 * places.len());
         for row in rows {
-            encoded.extend(places.iter().zip(&self.columns).map(|(&place, scale)| scale.encode(row[place], self.visible)));
+            encoded
+                .extend(places.iter().zip(&self.columns).map(|(&place, scale)| scale.encode(row[place], self.visible)));
         }
         encoded
     }
@@ -154,7 +155,10 @@ mod tests {
         let preprocess = Preprocess::fit(&matrix(), &[0, 1, 2], Visible::Bernoulli).unwrap();
 
         assert_eq!(preprocess.names(), ["a", "b"]);
-        assert_eq!((preprocess.columns[0].fill, preprocess.columns[0].shift, preprocess.columns[0].unit), (2.0, 1.0, 2.0));
+        assert_eq!(
+            (preprocess.columns[0].fill, preprocess.columns[0].shift, preprocess.columns[0].unit),
+            (2.0, 1.0, 2.0)
+        );
         // The last row lies beyond both: it counts as the nearest that was seen.
         assert_eq!(encoded(&preprocess), [0.0, 0.5, 1.0, 0.0, 0.5, 1.0, 1.0, 0.0]);
         assert_eq!(

@@ -86,8 +86,7 @@ impl Run {
         let prepared = Arc::clone(data);
         let made = device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await?;
         let stage = made?;
-        let standing =
-            Standing { fingerprint: fingerprint.to_owned(), batch_size, history: Vec::new(), best: None };
+        let standing = Standing { fingerprint: fingerprint.to_owned(), batch_size, history: Vec::new(), best: None };
         Ok(Self {
             device: device.clone(),
             phases: stage.phases(),
@@ -128,9 +127,8 @@ impl Run {
     #[must_use]
     pub fn is_over(&self) -> bool {
         let done = self.standing.history.len() as u64;
-        let waited = |patience: u32| {
-            self.standing.best.is_some_and(|(best, _)| u64::from(best) + u64::from(patience) <= done)
-        };
+        let waited =
+            |patience: u32| self.standing.best.is_some_and(|(best, _)| u64::from(best) + u64::from(patience) <= done);
         done >= u64::from(self.epochs()) || self.patience.is_some_and(waited)
     }
 
@@ -198,7 +196,8 @@ impl Run {
         let path = path.to_owned();
         crate::skills::off_the_clock(move || {
             let written = state.write(&path, HashMap::from([(STANDING.to_owned(), words)]));
-            written.map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
+            written
+                .map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
         })
         .await
     }
@@ -264,12 +263,7 @@ impl Run {
     }
 
     /// Goes through all batches: mean reconstruction error of a row, and mean norm of the gradient.
-    async fn learn(
-        &mut self,
-        epoch: u32,
-        context: &TaskContext,
-        told: impl Fn(f64),
-    ) -> Result<(f64, f64), SkillError> {
+    async fn learn(&mut self, epoch: u32, context: &TaskContext, told: impl Fn(f64)) -> Result<(f64, f64), SkillError> {
         let rows = as_i64(self.data.train.rows);
         let order = shuffled(rows, self.seed, epoch);
         self.on_stage(move |stage| stage.begin(epoch, &order)).await?;

@@ -98,7 +98,13 @@ impl Stage {
     }
 
     /// Learns from the rows of one batch, which begin at a place of the order.
-    pub(super) fn batch(&mut self, epoch: u32, number: u64, from: i64, rows: i64) -> Result<BatchFigures, MachineFault> {
+    pub(super) fn batch(
+        &mut self,
+        epoch: u32,
+        number: u64,
+        from: i64,
+        rows: i64,
+    ) -> Result<BatchFigures, MachineFault> {
         let rows = self.train.f_index_select(0, &self.order.f_narrow(0, from, rows)?)?;
         self.trainer.batch(&rows, epoch, number)
     }
@@ -203,7 +209,8 @@ impl Stage {
     /// The machine and the head, as they go into a model's file.
     pub(super) fn model(&self) -> Result<Packed, MachineFault> {
         let mut tensors = self.machine().tensors();
-        tensors.extend(self.head.iter().map(|learner| (HEAD_TENSOR.to_owned(), learner.head.weights().shallow_clone())));
+        tensors
+            .extend(self.head.iter().map(|learner| (HEAD_TENSOR.to_owned(), learner.head.weights().shallow_clone())));
         Ok(Packed::of(&tensors)?)
     }
 
@@ -237,7 +244,8 @@ impl Stage {
             // In the order in which the machine names them.
             let named = self.trainer.machine().tensors().into_iter().map(|(name, _)| {
                 let found = best.iter().find(|(known, _)| *known == name);
-                let (_, tensor) = found.ok_or_else(|| MachineFault::MissingTensor { name: name.clone(), expected: Vec::new() })?;
+                let (_, tensor) =
+                    found.ok_or_else(|| MachineFault::MissingTensor { name: name.clone(), expected: Vec::new() })?;
                 Ok((name, tensor.f_to_device(device)?))
             });
             let machine = named.collect::<Result<_, MachineFault>>()?;

@@ -1,10 +1,6 @@
 //! `rbm.train` from a task to its result: load, train, evaluate, publish.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::Instant,
-};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde_json::{Map, Value, json};
@@ -13,7 +9,8 @@ use sha2::{Digest, Sha256};
 use super::{
     artefacts::{Artefacts, Config, Published},
     evaluation::Evaluation,
-    likelihood::Likelihood,
+    likelihood::likelihood,
+    machine::LogLikelihood,
     matrix::Table,
     parameters::Plan,
     prepared::{Prepared, split},
@@ -22,9 +19,7 @@ use super::{
 use crate::{
     context::TaskContext,
     device::Device,
-    skills::{
-        Running, Skill, SkillError, learning::checkpoint::Checkpoint, off_the_clock, stage, tabular::LocalTable,
-    },
+    skills::{Running, Skill, SkillError, learning::checkpoint::Checkpoint, off_the_clock, stage, tabular::LocalTable},
 };
 
 /// The stages, and how far the task is when each ends.
@@ -80,10 +75,11 @@ impl RbmTrain {
         let data = stage(context, LOAD, prepare(&plan, context)).await?;
         tell_data(&data, context);
         let mut run = stage(context, TRAIN, self.learn(&plan, &data, context)).await?;
-        let (evaluation, likelihood) = stage(context, EVALUATE, evaluate(&mut run, context)).await?;
+        let (evaluation, likelihood) =
+            stage(context, EVALUATE, evaluate(&mut run, plan.settings.seed, context)).await?;
         let settings = plan.machine(data.preprocess.columns.len(), run.batch_size());
         let kept = run.history().iter().find(|epoch| epoch.epoch == run.kept_epoch());
-        let figures = final_figures(kept, &evaluation, likelihood.as_ref());
+        let figures = final_figures(kept, &evaluation, &likelihood);
         let mut metrics = figures.clone();
         metrics.insert("confusion_matrix".to_owned(), json!(evaluation.confusion));
         metrics.insert("likelihood".to_owned(), json!(likelihood));
@@ -151,7 +147,8 @@ impl Attempt<'_> {
         let mut run = Run::start(self.device, self.plan, self.data, batch_size, &self.fingerprint).await?;
         if resume {
             run.restore(&self.file).await?;
-            let message = format!("going on after epoch {}, where the last attempt had kept what it had", run.history().len());
+            let message =
+                format!("going on after epoch {}, where the last attempt had kept what it had", run.history().len());
             self.context.log(LogLevel::Info, message, None);
         }
         let mut kept_at = Instant::now();
@@ -191,10 +188,9 @@ fn fingerprint(plan: &Plan) -> String {
     hex::encode(Sha256::digest(serde_json::to_vec(plan).expect("a plan has string keys only")))
 }
 
-async fn evaluate(run: &mut Run, context: &TaskContext) -> Result<(Evaluation, Option<Likelihood>), SkillError> {
+async fn evaluate(run: &mut Run, seed: u64, context: &TaskContext) -> Result<(Evaluation, LogLikelihood), SkillError> {
     let evaluation = run.finish(context).await?;
-    let likelihood = Likelihood::of(run, context).await?;
-    Ok((evaluation, likelihood))
+    Ok((evaluation, likelihood(run, seed, context).await?))
 }
 
 fn tell_data(data: &Prepared, context: &TaskContext) {
@@ -234,16 +230,10 @@ fn tell_epoch(epoch: &Epoch, epochs: u32, context: &TaskContext) {
 }
 
 /// The figures of the epoch that counts, of the head as it was fitted at the end, and the likelihood.
-fn final_figures(
-    kept: Option<&Epoch>,
-    evaluation: &Evaluation,
-    likelihood: Option<&Likelihood>,
-) -> Map<String, Value> {
+fn final_figures(kept: Option<&Epoch>, evaluation: &Evaluation, likelihood: &LogLikelihood) -> Map<String, Value> {
     let mut figures = kept.map(|epoch| epoch.figures.clone()).unwrap_or_default();
     figures.extend(evaluation.figures.clone());
-    if let Some(likelihood) = likelihood {
-        figures.insert("log_likelihood".to_owned(), json!(likelihood.mean_nats));
-    }
+    figures.insert("log_likelihood".to_owned(), json!(likelihood.mean_nats));
     figures
 }
 

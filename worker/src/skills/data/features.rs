@@ -14,7 +14,7 @@ use relevo_shared::{dataset::TableRef, job::LogLevel, worker::Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::output::{column, in_order, wrong, write};
+use super::output::{column, in_order, write, wrong};
 use crate::{
     context::TaskContext,
     skills::{
@@ -166,9 +166,9 @@ impl Parameters {
     fn numbers(&self, schema: &Schema, keys: &[String]) -> Result<Vec<String>, SkillError> {
         let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         let is_number = |name: &str| {
-            schema.field_with_name(name).is_ok_and(|field| {
-                field.data_type().is_numeric() || *field.data_type() == DataType::Boolean
-            })
+            schema
+                .field_with_name(name)
+                .is_ok_and(|field| field.data_type().is_numeric() || *field.data_type() == DataType::Boolean)
         };
         let found: Vec<&str> = match &self.columns {
             Some(asked) => {
@@ -179,7 +179,8 @@ impl Parameters {
                 found
             }
             None => {
-                let usual = |name: &&&str| USUAL.iter().any(|usual| crate::skills::learning::columns::matches(usual, name));
+                let usual =
+                    |name: &&&str| USUAL.iter().any(|usual| crate::skills::learning::columns::matches(usual, name));
                 names.iter().filter(usual).copied().filter(|name| is_number(name)).collect()
             }
         };

@@ -15,7 +15,7 @@ use relevo_tables::{ParquetTableWriter, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::output::{append, column, in_order, plain_type, wrong, write};
+use super::output::{append, column, in_order, plain_type, write, wrong};
 use crate::{
     context::TaskContext,
     skills::{

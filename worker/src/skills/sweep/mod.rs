@@ -61,7 +61,8 @@ fn plan(mut fields: Fields, context: &TaskContext) -> Result<Value, SkillError> 
     if search == Search::Random && trials.is_none() {
         fields.fault("trials", "must say how many trials a random search makes");
     }
-    let space = Space::read(&space, search).map_err(|faults| faults.into_iter().for_each(|(name, reason)| fields.fault(&name, reason)));
+    let space = Space::read(&space, search)
+        .map_err(|faults| faults.into_iter().for_each(|(name, reason)| fields.fault(&name, reason)));
     fields.finish()?;
     let Ok(space) = space else { return Err(SkillError::invalid("space", "is wrong")) };
     let points = match search {

@@ -85,7 +85,8 @@ impl Space {
         let mut axes = Vec::new();
         for (name, values) in space {
             if !TUNABLE.contains(&name.as_str()) {
-                faults.push((format!("space.{name}"), format!("cannot be tried: a sweep tries {}", TUNABLE.join(", "))));
+                faults
+                    .push((format!("space.{name}"), format!("cannot be tried: a sweep tries {}", TUNABLE.join(", "))));
                 continue;
             }
             match Axis::read(values, search) {
@@ -104,7 +105,9 @@ impl Space {
         let sizes = self.0.iter().map(|(_, axis)| axis.values().len() as u64);
         let count = sizes.fold(1_u64, u64::saturating_mul);
         if count > u64::from(most) {
-            let reason = format!("has {count} combinations; at most {most} may be tried: name fewer values, or search at random");
+            let reason = format!(
+                "has {count} combinations; at most {most} may be tried: name fewer values, or search at random"
+            );
             return Err(SkillError::invalid("space", reason));
         }
         let mut points = vec![Point::new()];
@@ -114,7 +117,8 @@ impl Space {
                 point.insert(name.clone(), value.clone());
                 point
             };
-            points = points.iter().flat_map(|point| axis.values().iter().map(move |value| with(point, value))).collect();
+            points =
+                points.iter().flat_map(|point| axis.values().iter().map(move |value| with(point, value))).collect();
         }
         Ok(points)
     }
