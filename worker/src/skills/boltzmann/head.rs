@@ -180,3 +180,72 @@ fn with_ones(hidden: &Tensor) -> Result<Tensor, TchError> {
     let ones = Tensor::f_ones([hidden.size()[0], 1], (Kind::Double, hidden.device()))?;
     Tensor::f_cat(&[hidden, ones], 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn golden() -> Value {
+        let answers = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/scores.json")).unwrap();
+        serde_json::from_slice::<Value>(&answers).unwrap()["heads"].clone()
+    }
+
+    fn matrix(of: &Value) -> Tensor {
+        let rows: Vec<Vec<f64>> = serde_json::from_value(of.clone()).unwrap();
+        let width = rows[0].len() as i64;
+        Tensor::from_slice(&rows.concat()).view([-1, width])
+    }
+
+    /// Fits a head to rows in pieces, as a run does. Gives the mean loss before the last step.
+    fn fitted(task: Task, hidden: &Tensor, truth: &[f64], passes: u32) -> (Head, f64) {
+        let mut head = Head::new(task, hidden.size()[1], Device::Cpu).unwrap();
+        let truth = Head::truth(task, truth, Device::Cpu).unwrap();
+        let pieces: Vec<(Tensor, Tensor)> = hidden.split(50, 0).into_iter().zip(truth.split(50, 0)).collect();
+        let mut fitting = Fitting::new(&head).unwrap();
+        pieces.iter().for_each(|(hidden, _)| fitting.see(hidden).unwrap());
+        fitting.factor(&head).unwrap();
+        let (mut loss, mut before) = (0.0, f64::MAX);
+        for _ in 0..passes {
+            pieces.iter().for_each(|(hidden, truth)| fitting.add(&head, hidden, truth).unwrap());
+            let weights = head.weights().narrow(0, 0, hidden.size()[1]);
+            let ridge = RIDGE / 2.0 * weights.square().sum(Kind::Double).double_value(&[]);
+            (_, loss) = fitting.step(&mut head).unwrap();
+            // What the bound promises of a logistic head.
+            assert!(loss + ridge <= before + 1e-9, "{} is more than {before}", loss + ridge);
+            before = loss + ridge;
+        }
+        (head, loss / hidden.size()[0] as f64)
+    }
+
+    fn furthest(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    #[test]
+    fn a_logistic_head_learns_what_scikit_learn_does() {
+        let answers = golden();
+        let hidden = matrix(&answers["hidden"]).to_kind(Kind::Float);
+        let classes: Vec<f64> = serde_json::from_value(answers["classes"].clone()).unwrap();
+
+        let (head, loss) = fitted(Task::Classes(3), &hidden, &classes, 400);
+
+        let away = furthest(&head.tell(&hidden).unwrap(), &matrix(&answers["probabilities"]));
+        assert!(away < 1e-4, "a probability is {away} away");
+        assert!((loss - answers["loss"].as_f64().unwrap()).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_linear_head_is_there_after_one_step() {
+        let answers = golden();
+        let hidden = matrix(&answers["hidden"]).to_kind(Kind::Float);
+        let numbers: Vec<f64> = serde_json::from_value(answers["numbers"].clone()).unwrap();
+        let predicted: Vec<f64> = serde_json::from_value(answers["predicted"].clone()).unwrap();
+
+        let (head, _) = fitted(Task::Number, &hidden, &numbers, 1);
+
+        let away = furthest(&head.tell(&hidden).unwrap().squeeze(), &Tensor::from_slice(&predicted));
+        assert!(away < 1e-6, "a prediction is {away} away");
+    }
+}

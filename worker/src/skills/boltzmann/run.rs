@@ -13,7 +13,7 @@ use super::{
     packed::Packed,
     parameters::Plan,
     prepared::Prepared,
-    stage::{PIECE, Stage, as_i64},
+    stage::{Stage, as_i64},
 };
 use crate::{context::TaskContext, device::Device, skills::SkillError};
 
@@ -67,6 +67,9 @@ pub struct Run {
     patience: Option<u32>,
     phases: Vec<(String, u32)>,
     seed: u64,
+    /// Rows of one piece of work where rows need not be those of a batch.
+    piece: usize,
+    resumed_after: Option<u32>,
     standing: Standing,
 }
 
@@ -90,6 +93,8 @@ impl Run {
         Ok(Self {
             device: device.clone(),
             phases: stage.phases(),
+            piece: stage.piece_rows(),
+            resumed_after: None,
             stage: Some(stage),
             data: Arc::clone(data),
             patience: plan.patience,
@@ -102,6 +107,12 @@ impl Run {
     #[must_use]
     pub fn history(&self) -> &[Epoch] {
         &self.standing.history
+    }
+
+    /// The epoch after which this run took up again what another attempt had kept.
+    #[must_use]
+    pub const fn resumed_after(&self) -> Option<u32> {
+        self.resumed_after
     }
 
     /// Epochs of all phases.
@@ -219,6 +230,7 @@ impl Run {
         let (state, standing) = crate::skills::off_the_clock(move || read(&path, &fingerprint)).await?;
         self.on_stage(move |stage| stage.restore(&state)).await?;
         self.standing = standing;
+        self.resumed_after = self.standing.history.last().map(|epoch| epoch.epoch);
         Ok(())
     }
 
@@ -229,12 +241,6 @@ impl Run {
         work: impl FnOnce(&super::machine::Machine, &tch::Tensor) -> Result<T, MachineFault> + Send + 'static,
     ) -> Result<T, SkillError> {
         self.on_stage(move |stage| work(stage.machine(), &stage.judging_rows(rows)?)).await
-    }
-
-    /// What the machine is made of.
-    #[must_use]
-    pub fn settings(&self) -> Option<super::machine::Settings> {
-        self.stage.as_ref().map(|stage| stage.settings().clone())
     }
 
     /// Runs one piece of work on the device. After a fault the tensors are gone, and with them the memory that they took.
@@ -322,11 +328,12 @@ impl Run {
         let data = Arc::clone(&self.data);
         let part = if data.validation.rows > 0 { &data.validation } else { &data.train };
         let mut told = Vec::new();
-        for from in (0..part.rows).step_by(PIECE) {
+        let piece = self.piece;
+        for from in (0..part.rows).step_by(piece) {
             if context.is_cancelled() {
                 return Err(SkillError::Cancelled);
             }
-            let rows = PIECE.min(part.rows - from);
+            let rows = piece.min(part.rows - from);
             told.extend(self.on_stage(move |stage| stage.tell(as_i64(from), as_i64(rows))).await?);
         }
         Ok(evaluate(&data.labels, &part.truth, &told))

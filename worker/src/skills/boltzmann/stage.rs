@@ -12,7 +12,9 @@ use super::{
 /// Rows that an epoch's figures are computed from; drawn by chance once where there are more.
 const JUDGED_ROWS: usize = 10_000;
 /// Rows of one piece of work where rows need not be those of a batch.
-pub(super) const PIECE: usize = 8192;
+const PIECE_ROWS: usize = 8192;
+/// Numbers that one layer of such rows may take: 128 MiB in single precision. Wide layers are looked at in smaller pieces.
+const PIECE_NUMBERS: usize = 1 << 25;
 
 /// Prefixes of the tensors in a checkpoint.
 const TRAINER: &str = "trainer";
@@ -31,6 +33,7 @@ pub(super) struct Stage {
     order: Tensor,
     head: Option<Learner>,
     best: Option<Best>,
+    piece: usize,
 }
 
 /// The head with the rows whose truth is known.
@@ -61,10 +64,11 @@ impl Stage {
         };
         let (train, validation) = (rows(&data.train)?, rows(&data.validation)?);
         let some = |all: &Tensor, count: usize| -> Result<Tensor, MachineFault> {
-            if count <= JUDGED_ROWS {
+            let most = JUDGED_ROWS.min(rows_within(&settings));
+            if count <= most {
                 return Ok(all.shallow_clone());
             }
-            let chosen = fastrand::Rng::with_seed(settings.seed).choose_multiple(0..as_i64(count), JUDGED_ROWS);
+            let chosen = fastrand::Rng::with_seed(settings.seed).choose_multiple(0..as_i64(count), most);
             Ok(all.f_index_select(0, &Tensor::f_from_slice(&chosen)?.f_to_device(device)?)?)
         };
         let judged_train = some(&train, data.train.rows)?;
@@ -74,7 +78,9 @@ impl Stage {
         let units = settings.n_hidden.last().copied().unwrap_or(1);
         let head = data.task.map(|task| Learner::new(task, &data.train.truth, units, device)).transpose()?;
         let order = Tensor::f_zeros([0], (Kind::Int64, device))?;
+        let piece = PIECE_ROWS.min(rows_within(&settings));
         Ok(Self {
+            piece,
             settings,
             trainer,
             train,
@@ -130,13 +136,13 @@ impl Stage {
         let Some(learner) = &mut self.head else { return Ok(0) };
         learner.fitting = Some(Fitting::new(&learner.head)?);
         learner.hidden.clear();
-        Ok(usize::try_from(learner.rows.size()[0]).unwrap_or(0).div_ceil(PIECE))
+        Ok(usize::try_from(learner.rows.size()[0]).unwrap_or(0).div_ceil(self.piece))
     }
 
     /// Looks at one piece of the rows.
     pub(super) fn see(&mut self, piece: usize) -> Result<(), MachineFault> {
         let Some(learner) = &mut self.head else { return Ok(()) };
-        let places = piece_of(&learner.rows, piece)?;
+        let places = piece_of(&learner.rows, piece, self.piece)?;
         let hidden = self.trainer.machine().hidden(&self.train.f_index_select(0, &places)?)?;
         if let Some(fitting) = &mut learner.fitting {
             fitting.see(&hidden)?;
@@ -156,7 +162,7 @@ impl Stage {
     /// Takes one piece of the rows into the step that comes.
     pub(super) fn pass(&mut self, piece: usize) -> Result<(), MachineFault> {
         if let Some(Learner { fitting: Some(fitting), head, truth, hidden, .. }) = &mut self.head {
-            fitting.add(head, &hidden[piece], &piece_of(truth, piece)?)?;
+            fitting.add(head, &hidden[piece], &piece_of(truth, piece, self.piece)?)?;
         }
         Ok(())
     }
@@ -254,9 +260,9 @@ impl Stage {
         Ok(())
     }
 
-    /// What the machine is made of.
-    pub(super) const fn settings(&self) -> &Settings {
-        &self.settings
+    /// Rows of one piece of work where rows need not be those of a batch.
+    pub(super) const fn piece_rows(&self) -> usize {
+        self.piece
     }
 }
 
@@ -284,9 +290,15 @@ fn copied(tensor: &Tensor) -> Result<Tensor, MachineFault> {
     Ok(copy)
 }
 
-fn piece_of(all: &Tensor, piece: usize) -> Result<Tensor, MachineFault> {
-    let (from, size) = (as_i64(piece * PIECE), all.size()[0]);
-    Ok(all.f_narrow(0, from, (size - from).min(as_i64(PIECE)))?)
+/// Rows whose widest layer is no larger than a piece of work may be.
+fn rows_within(settings: &Settings) -> usize {
+    let widest = settings.widths().into_iter().max().unwrap_or(1);
+    (PIECE_NUMBERS / usize::try_from(widest).unwrap_or(1).max(1)).max(1)
+}
+
+fn piece_of(all: &Tensor, piece: usize, rows: usize) -> Result<Tensor, MachineFault> {
+    let (from, size) = (as_i64(piece * rows), all.size()[0]);
+    Ok(all.f_narrow(0, from, (size - from).min(as_i64(rows)))?)
 }
 
 /// A number of rows, as libtorch counts.

@@ -260,7 +260,7 @@ fn summary(plan: &Plan, data: &Prepared, run: &Run, published: &Published) -> Ma
         "judged_on": if data.validation.rows > 0 { "validation" } else { "train" },
         "epochs_run": history.len(), "kept_epoch": run.kept_epoch(),
         "stopped_early": history.len() < run.epochs() as usize,
-        "requested_batch_size": plan.settings.batch_size,
+        "resumed_after_epoch": run.resumed_after(), "requested_batch_size": plan.settings.batch_size,
         "training_seconds": history.iter().map(|epoch| epoch.seconds).sum::<f64>(),
     });
     match summary {
