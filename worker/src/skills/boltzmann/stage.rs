@@ -25,7 +25,6 @@ const BEST_HEAD: &str = "best_head";
 /// A machine that learns, its data and its head.
 #[derive(Debug)]
 pub(super) struct Stage {
-    settings: Settings,
     trainer: Trainer,
     train: Tensor,
     validation: Tensor,
@@ -74,14 +73,13 @@ impl Stage {
         let judged_train = some(&train, data.train.rows)?;
         let judges = data.validation.rows > 0;
         let judged_validation = if judges { Some(some(&validation, data.validation.rows)?) } else { None };
-        let trainer = Trainer::new(settings.clone(), &Tensor::f_from_slice(&data.mean())?, device)?;
         let units = settings.n_hidden.last().copied().unwrap_or(1);
         let head = data.task.map(|task| Learner::new(task, &data.train.truth, units, device)).transpose()?;
         let order = Tensor::f_zeros([0], (Kind::Int64, device))?;
         let piece = PIECE_ROWS.min(rows_within(&settings));
+        let trainer = Trainer::new(settings, &Tensor::f_from_slice(&data.mean())?, device)?;
         Ok(Self {
             piece,
-            settings,
             trainer,
             train,
             validation,
