@@ -13,6 +13,8 @@ import pathlib
 import numpy
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 HERE = pathlib.Path(__file__).parent
 
@@ -55,12 +57,14 @@ def of_numbers(chance, rows, noise):
 
 
 def of_heads(chance, rows, units):
-    # Numbers of single precision, in double: what a head gets, and what it computes in.
-    hidden = chance.random((rows, units)).astype(numpy.float32).astype(numpy.float64)
+    hidden = chance.random((rows, units)).round(3)
     logits = hidden @ chance.normal(0, 3, (units, 3)) + chance.normal(0, 1, (rows, 3))
     classes, numbers = logits.argmax(axis=1), (logits[:, 0] * 4 + 20).round(3)
-    logistic = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(hidden, classes)
-    ridge = Ridge(alpha=1.0).fit(hidden, numbers)
+    # One unit that varies by a thousandth of the others, and counts as much.
+    hidden[:, 1] = 0.5 + hidden[:, 1] / 1000
+    logistic = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000))
+    logistic.fit(hidden, classes)
+    ridge = make_pipeline(StandardScaler(), Ridge(alpha=1.0)).fit(hidden, numbers)
     return {
         "hidden": hidden.tolist(),
         "classes": classes.tolist(),

@@ -315,11 +315,7 @@ impl Run {
                 break;
             }
         }
-        self.on_stage(|stage| {
-            stage.end_head();
-            Ok(())
-        })
-        .await?;
+        self.on_stage(Stage::end_head).await?;
         Ok(loss)
     }
 

@@ -172,12 +172,14 @@ impl Stage {
         Ok((change, loss / rows.size()[0].max(1) as f64))
     }
 
-    /// Lets go of what only the fitting of the head needs.
-    pub(super) fn end_head(&mut self) {
-        if let Some(learner) = &mut self.head {
-            learner.hidden.clear();
-            learner.fitting = None;
+    /// Leaves the head where the last step led, and lets go of what only its fitting needs.
+    pub(super) fn end_head(&mut self) -> Result<(), MachineFault> {
+        let Some(learner) = &mut self.head else { return Ok(()) };
+        learner.hidden.clear();
+        if let Some(fitting) = learner.fitting.take() {
+            fitting.end(&mut learner.head)?;
         }
+        Ok(())
     }
 
     /// What the head tells of some rows that judge (or, where none do, of training rows): as many numbers for each as it has outputs.
