@@ -1,28 +1,45 @@
 //! Random numbers of libtorch from a known seed, and cheap draws from them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    cell::Cell,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use tch::{TchError, Tensor};
 
 /// libtorch has one generator for the whole process.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
-/// The right to draw. While it lives nobody else draws through this type, so that what is drawn depends on the seed alone.
-/// Not to be asked for by one who holds it already: that would wait for ever.
+thread_local! {
+    /// Whether this thread has the generator to itself already.
+    static HELD: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The right to draw. While it lives no other thread draws through this type, so that what is drawn depends on the seed alone.
+///
+/// A second one on the same thread seeds the generator anew for both: still the same numbers each time, and nobody waits for itself.
 #[derive(Debug)]
 pub struct Chance {
-    _alone: MutexGuard<'static, ()>,
+    alone: Option<MutexGuard<'static, ()>>,
+}
+
+impl Drop for Chance {
+    fn drop(&mut self) {
+        if self.alone.is_some() {
+            HELD.set(false);
+        }
+    }
 }
 
 impl Chance {
     /// Seeds libtorch's generators, of all devices, from `seed` and what the numbers are for.
     #[must_use]
     pub fn seeded(seed: u64, purpose: [u64; 3]) -> Self {
-        let alone = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = (!HELD.replace(true)).then(|| GENERATOR.lock().unwrap_or_else(PoisonError::into_inner));
         let seed = purpose.iter().fold(seed, |seed, &part| mix(seed ^ mix(part)));
         // The bits decide, not the sign.
         tch::manual_seed(seed.cast_signed());
-        Self { _alone: alone }
+        Self { alone }
     }
 
     /// Makes each entry of `states` 1 with the probability in `probabilities`, else 0; `uniform` is room of the same shape.

@@ -126,3 +126,75 @@ impl Machine {
         Ok(sum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::skills::boltzmann::machine::{chance::Chance, settings::Family};
+
+    const OPTIONS: (Kind, Device) = (Kind::Double, Device::Cpu);
+
+    fn machine(family: Family, widths: &[i64], spread: f64) -> Machine {
+        let mut chance = Chance::seeded(1, [0, 0, 0]);
+        let mut draw = |shape: &[i64]| chance.normal_like(&Tensor::empty(shape, OPTIONS)).unwrap() * spread;
+        let biases = widths.iter().map(|&units| draw(&[units])).collect();
+        let weights = widths.windows(2).map(&mut draw).collect();
+        let laterals = if family == Family::Bm { widths } else { &[] };
+        let symmetric = |half: Tensor| &half + half.tr();
+        let laterals = laterals.iter().map(|&units| symmetric(draw(&[units, units]).tril(-1))).collect();
+        Machine { family, visible: Visible::Bernoulli, biases, weights, laterals }
+    }
+
+    /// Strong couplings, where updates of all units at once would swing to and fro.
+    fn strong() -> [Machine; 3] {
+        // Threads would only wait for each other over matrices of this size.
+        tch::set_num_threads(1);
+        [
+            machine(Family::Bm, &[6, 9], 2.0),
+            machine(Family::Dbm, &[6, 5, 4], 2.0),
+            machine(Family::Dbm, &[6, 5, 4, 3], 2.0),
+        ]
+    }
+
+    fn rows() -> Tensor {
+        let mut chance = Chance::seeded(2, [0, 0, 0]);
+        chance.uniform_like(&Tensor::empty([40, 6], OPTIONS)).unwrap().lt(0.5).to_kind(Kind::Double)
+    }
+
+    #[test]
+    fn each_sweep_of_mean_field_raises_the_bound_of_every_row_until_it_rests_below_the_exact_value() {
+        for machine in strong() {
+            let exact = machine.counted_free_energy(&rows(), 1 << 20).unwrap().unwrap();
+            let mut states = machine.mean_field(&rows(), 0, 0.0).unwrap();
+            let mut bound = machine.bound(&states).unwrap();
+            let first = bound.shallow_clone();
+            for _ in 0..200 {
+                machine.mean_field_sweep(&mut states).unwrap();
+                let next = machine.bound(&states).unwrap();
+                let fallen = f64::try_from((&bound - &next).max()).unwrap();
+                assert!(fallen < 1e-12, "the bound fell by {fallen}");
+                bound = next;
+            }
+            let mut again = states.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
+            machine.mean_field_sweep(&mut again).unwrap();
+
+            let moved = f64::try_from((&again[1] - &states[1]).abs().max()).unwrap();
+            assert!(moved < 1e-6, "still moving by {moved}");
+            assert!(f64::try_from((&bound - &exact).max()).unwrap() < 1e-12, "a bound above what it bounds");
+            assert!(0.01 < f64::try_from((&bound - &first).max()).unwrap(), "nothing was gained");
+        }
+    }
+
+    #[test]
+    fn mean_field_stops_where_it_rests() {
+        for machine in strong() {
+            let few = machine.mean_field(&rows(), 50, 1e9).unwrap();
+            let mut one = machine.mean_field(&rows(), 0, 0.0).unwrap();
+            machine.mean_field_sweep(&mut one).unwrap();
+
+            assert_eq!(few, one);
+        }
+    }
+}
