@@ -1,15 +1,18 @@
 # The commands of this repository. Each works alone on a fresh machine with Rust, a C compiler and Python, and gets the rest itself.
 
-.PHONY: help demo up test proofs lint fuzz metrics docs openapi bench
+.PHONY: help demo demo-train up test proofs lint fuzz metrics docs openapi bench
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run a real BETO job over a table of comments, then stop everything
 	@.make/demo.sh
 
-up: ## The same, and leave the server and a worker running until Ctrl-C
+demo-train: ## Train a Boltzmann machine on the comments, audit it and promote it, then stop everything
+	@.make/demo-train.sh
+
+up: ## The same as demo, and leave the server and a worker running until Ctrl-C
 	@.make/demo.sh --stay
 
 test: ## Run every test but the slow ones

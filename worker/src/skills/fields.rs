@@ -100,6 +100,10 @@ impl Kind for u32 {
     const KIND: &'static str = "an integer";
 }
 
+impl Kind for u64 {
+    const KIND: &'static str = "an integer";
+}
+
 impl Kind for usize {
     const KIND: &'static str = "an integer";
 }

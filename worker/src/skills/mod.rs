@@ -3,9 +3,12 @@
 //! A skill knows nothing of leases, HTTP or retries: it takes parameters and a [`TaskContext`], and gives a result.
 
 #[cfg(feature = "torch")]
+mod audit;
+#[cfg(feature = "torch")]
 pub mod beto;
 #[cfg(feature = "torch")]
 pub mod boltzmann;
+mod data;
 mod echo;
 mod exec;
 pub(crate) mod fields;
@@ -17,6 +20,7 @@ mod registry;
 pub mod sampling;
 mod sleep;
 mod stages;
+mod sweep;
 pub mod tabular;
 
 use std::{future::Future, pin::Pin};

@@ -9,14 +9,27 @@ use std::{
 use relevo_shared::{SkillName, worker::InstalledModel};
 
 use super::{
-    Skill, echo::Echo, exec, import::Import, profiling::Profiling, promote::Promote, sampling::Sampling, sleep::Sleep,
+    Skill,
+    data::{DataFeatures, DataUnify},
+    echo::Echo,
+    exec,
+    import::Import,
+    profiling::Profiling,
+    promote::Promote,
+    sampling::Sampling,
+    sleep::Sleep,
+    sweep::TrainSweep,
 };
 use crate::settings::SkillSettings;
 #[cfg(feature = "torch")]
 use crate::{
     device::{Device, DeviceError, DeviceSettings},
     models::ModelFolders,
-    skills::beto::BetoPreprocess,
+    skills::{
+        audit::EvalAudit,
+        beto::BetoPreprocess,
+        boltzmann::{RbmPredict, RbmTrain, RbmTransform},
+    },
 };
 
 /// Memory for loaded models: several of BERT-base's size in fp32, 440 MB each.
@@ -55,6 +68,9 @@ pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     registry.add(Import);
     registry.add(Profiling);
     registry.add(Promote);
+    registry.add(DataUnify);
+    registry.add(DataFeatures);
+    registry.add(TrainSweep);
     add_torch(&mut registry, settings)?;
     for program in exec::skills(&settings.programs) {
         let name = program.name().parse().expect("the settings have judged it");
@@ -74,6 +90,10 @@ fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), Re
     let models = Arc::new(ModelFolders::new(settings.models.clone(), downloads));
     let installed = models.installed().into_iter();
     registry.installed_models.extend(installed.map(|name| InstalledModel { name, version: None }));
+    registry.add(RbmTrain::new(device.clone()));
+    registry.add(EvalAudit::new(device.clone()));
+    registry.add(RbmTransform::new(device.clone(), Arc::clone(&models)));
+    registry.add(RbmPredict::new(device.clone(), Arc::clone(&models)));
     registry.add(BetoPreprocess::new(device, models));
     Ok(())
 }

@@ -320,6 +320,7 @@ async fn upload(
         let labelled = context.commit_table(&table.dataset_id, LABELLED, &parquet).await?;
         meta.insert("output_commit_id".to_owned(), json!(labelled.commit_id));
         meta.insert("output_table_key".to_owned(), json!(labelled.table_key));
+        meta.insert("output_table".to_owned(), json!(labelled));
     }
     if let Some(features) = features {
         let path = context.work_dir().join("vectorizer.safetensors");

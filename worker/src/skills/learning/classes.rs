@@ -190,4 +190,32 @@ mod tests {
 
         assert_eq!((half, whole, roc_auc(vec![(0.5, true)])), (Some(0.5), Some(1.0), None));
     }
+
+    #[test]
+    fn golden_figures_of_scikit_learn_are_met() {
+        let answers = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/scores.json")).unwrap();
+        let answers: serde_json::Value = serde_json::from_slice(&answers).unwrap();
+        for case in answers["classes"].as_array().unwrap() {
+            let of = |name: &str| serde_json::from_value::<Vec<usize>>(case[name].clone()).unwrap();
+            let probabilities: Vec<Vec<f64>> = serde_json::from_value(case["probabilities"].clone()).unwrap();
+            let classes = probabilities[0].len();
+            let labels = (0..classes).map(|class| class.to_string()).collect();
+
+            let confusion = Confusion::count(labels, &of("truth"), &of("told"));
+
+            let scores = confusion.scores();
+            assert_eq!(serde_json::json!(confusion.counts), case["confusion"]);
+            for (name, found) in [
+                ("accuracy", Some(scores.accuracy)),
+                ("macro_f1", Some(scores.macro_f1)),
+                ("precision", Some(scores.precision)),
+                ("recall", Some(scores.recall)),
+                ("mcc", Some(scores.mcc)),
+                ("roc_auc", roc_auc_one_vs_rest(&of("truth"), &probabilities, classes)),
+            ] {
+                let (found, right) = (found.unwrap(), case[name].as_f64().unwrap());
+                assert!((found - right).abs() < 1e-9, "{name}: {found} is not {right}");
+            }
+        }
+    }
 }

@@ -5,5 +5,6 @@
 pub mod chart;
 pub mod checkpoint;
 pub mod classes;
+pub mod columns;
 pub mod regression;
 pub mod split;

@@ -56,4 +56,20 @@ mod tests {
         assert_eq!(errors(&[1.0, 1.0], &[1.0, 1.0]).unwrap().r2, 0.0);
         assert_eq!(errors(&[], &[]), None);
     }
+
+    #[test]
+    fn golden_figures_of_scikit_learn_are_met() {
+        let answers = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/scores.json")).unwrap();
+        let answers: serde_json::Value = serde_json::from_slice(&answers).unwrap();
+        for case in answers["numbers"].as_array().unwrap() {
+            let of = |name: &str| serde_json::from_value::<Vec<f64>>(case[name].clone()).unwrap();
+
+            let told = errors(&of("truth"), &of("told")).unwrap();
+
+            for (name, found) in [("mae", told.mae), ("rmse", told.rmse), ("r2", told.r2)] {
+                let right = case[name].as_f64().unwrap();
+                assert!((found - right).abs() < 1e-9, "{name}: {found} is not {right}");
+            }
+        }
+    }
 }

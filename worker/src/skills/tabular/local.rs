@@ -33,13 +33,21 @@ impl LocalTable {
     /// # Errors
     /// Those of a download; `InvalidInput` when the table is not the one that was described; `Cancelled`.
     pub async fn fetch(context: &TaskContext, table: &TableRef) -> Result<Self, SkillError> {
-        let source = context.work_dir().join("source");
+        Self::fetch_as(context, table, "source").await
+    }
+
+    /// The same under a name of its own in the work folder, for a task with several tables.
+    ///
+    /// # Errors
+    /// As for [`Self::fetch`].
+    pub async fn fetch_as(context: &TaskContext, table: &TableRef, name: &str) -> Result<Self, SkillError> {
+        let source = context.work_dir().join(name);
         context.download(&table.uri, &source).await?;
         if table.format == TableFormat::Parquet {
             return off_the_clock(move || Self::open(&source)).await;
         }
         let description = Description::from(table);
-        let parquet = context.work_dir().join("source.parquet");
+        let parquet = context.work_dir().join(format!("{name}.parquet"));
         let context = context.clone();
         off_the_clock(move || {
             let go_on = |_| if context.is_cancelled() { Err(SkillError::Cancelled) } else { Ok(()) };

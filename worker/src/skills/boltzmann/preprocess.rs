@@ -1,0 +1,194 @@
+//! Brings a table's numbers to what a machine's visible units take. What it knows it learnt from the training rows alone. Pure.
+
+use serde::{Deserialize, Serialize};
+
+use super::{machine::Visible, matrix::Matrix};
+use crate::skills::SkillError;
+
+/// How one column is brought to scale: `(value − shift) ÷ unit`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// The column.
+    pub name: String,
+    /// What stands for a missing value: the mean of the training rows.
+    pub fill: f64,
+    /// The least value of the training rows, or their mean.
+    pub shift: f64,
+    /// Their range, or their standard deviation.
+    pub unit: f64,
+}
+
+/// Why a column is not learnt from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Why {
+    /// It has one value in all training rows.
+    Constant,
+    /// It has no value in any.
+    Empty,
+}
+
+/// A column that is not learnt from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The column.
+    pub name: String,
+    /// Why.
+    pub reason: Why,
+}
+
+/// `preprocess.json`: everything between a row of a table and a row of visible units.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Preprocess {
+    /// Bernoulli units take numbers from 0 to 1, Gaussian ones numbers of mean 0 and variance 1.
+    pub visible: Visible,
+    /// The columns, in the order of the units.
+    pub columns: Vec<Scale>,
+    /// Columns that were chosen and say nothing.
+    pub dropped: Vec<Dropped>,
+}
+
+impl Preprocess {
+    /// Learns the scales from some rows. A column that is constant or empty there is dropped: its unit would learn nothing but a
+    /// bias, and it has no scale.
+    ///
+    /// # Errors
+    /// `InvalidInput` when no column is left.
+    pub fn fit(matrix: &Matrix, rows: &[usize], visible: Visible) -> Result<Self, SkillError> {
+        let (mut columns, mut dropped) = (Vec::new(), Vec::new());
+        for (place, name) in matrix.names.iter().enumerate() {
+            let values = || rows.iter().map(|&row| matrix.row(row)[place]).filter(|value| !value.is_nan());
+            match scale(values, rows.len(), visible) {
+                Ok((fill, shift, unit)) => columns.push(Scale { name: name.clone(), fill, shift, unit }),
+                Err(reason) => dropped.push(Dropped { name: name.clone(), reason }),
+            }
+        }
+        if columns.is_empty() {
+            let names = dropped.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
+            let reason = format!("must name a column that varies: {names} have one value or none in all training rows");
+            return Err(SkillError::invalid("columns", reason));
+        }
+        Ok(Self { visible, columns, dropped })
+    }
+
+    /// The names of the columns, in the order of the units.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
+    /// Rows for the visible units, one after the other, out of rows with the columns `names`, which hold all of
+    /// [`Self::names`]. Bernoulli units cannot take less than 0 or more than 1: a value beyond what the training rows had
+    /// counts as the nearest that they did have.
+    #[must_use]
+    pub fn encode<'r>(&self, names: &[String], rows: impl Iterator<Item = &'r [f64]>) -> Vec<f32> {
+        let places: Vec<usize> =
+            self.columns.iter().filter_map(|column| names.iter().position(|name| *name == column.name)).collect();
+        let mut encoded = Vec::with_capacity(rows.size_hint().0 * places.len());
+        for row in rows {
+            encoded
+                .extend(places.iter().zip(&self.columns).map(|(&place, scale)| scale.encode(row[place], self.visible)));
+        }
+        encoded
+    }
+}
+
+impl Scale {
+    #[expect(clippy::cast_possible_truncation, reason = "units are of single precision")]
+    fn encode(&self, value: f64, visible: Visible) -> f32 {
+        let value = if value.is_nan() { self.fill } else { value };
+        let scaled = (value - self.shift) / self.unit;
+        match visible {
+            Visible::Bernoulli => scaled.clamp(0.0, 1.0) as f32,
+            Visible::Gaussian => scaled as f32,
+        }
+    }
+}
+
+/// Fill, shift and unit of a column whose present values in the training rows these are.
+fn scale<I: Iterator<Item = f64>>(
+    values: impl Fn() -> I,
+    rows: usize,
+    visible: Visible,
+) -> Result<(f64, f64, f64), Why> {
+    let count = values().count();
+    if count == 0 {
+        return Err(Why::Empty);
+    }
+    let (low, high) = values().fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+    let mean = values().sum::<f64>() / count as f64;
+    // With the missing values in place: that is what the units see. Two values that are too near to be told apart are one.
+    let spread = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / rows as f64).sqrt();
+    if low == high || spread <= f64::EPSILON * mean.abs() || !(high - low).is_finite() || !spread.is_finite() {
+        return Err(Why::Constant);
+    }
+    Ok(match visible {
+        Visible::Bernoulli => (mean, low, high - low),
+        Visible::Gaussian => (mean, mean, spread),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matrix() -> Matrix {
+        let names = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
+        let nan = f64::NAN;
+        #[rustfmt::skip]
+        let values = vec![
+            1.0, nan, 5.0, nan,
+            3.0, 4.0, 5.0, nan,
+            nan, 8.0, 5.0, nan,
+            9.0, 0.0, 7.0, 1.0,
+        ];
+        Matrix { names, values }
+    }
+
+    fn encoded(preprocess: &Preprocess) -> Vec<f32> {
+        let matrix = matrix();
+        preprocess.encode(&matrix.names, (0..matrix.rows()).map(|row| matrix.row(row)))
+    }
+
+    #[test]
+    fn scales_come_from_the_training_rows_alone() {
+        let preprocess = Preprocess::fit(&matrix(), &[0, 1, 2], Visible::Bernoulli).unwrap();
+
+        assert_eq!(preprocess.names(), ["a", "b"]);
+        assert_eq!(
+            (preprocess.columns[0].fill, preprocess.columns[0].shift, preprocess.columns[0].unit),
+            (2.0, 1.0, 2.0)
+        );
+        // The last row lies beyond both: it counts as the nearest that was seen.
+        assert_eq!(encoded(&preprocess), [0.0, 0.5, 1.0, 0.0, 0.5, 1.0, 1.0, 0.0]);
+        assert_eq!(
+            preprocess.dropped,
+            [
+                Dropped { name: "c".to_owned(), reason: Why::Constant },
+                Dropped { name: "d".to_owned(), reason: Why::Empty }
+            ]
+        );
+    }
+
+    #[test]
+    fn gaussian_units_see_mean_zero_and_variance_one() {
+        let preprocess = Preprocess::fit(&matrix(), &[0, 1, 2, 3], Visible::Gaussian).unwrap();
+
+        // `d` has one value, where it has any.
+        assert_eq!(preprocess.names(), ["a", "b", "c"]);
+        let encoded = encoded(&preprocess);
+        for place in 0..3 {
+            let column: Vec<f32> = encoded.iter().skip(place).step_by(3).copied().collect();
+            let mean = column.iter().sum::<f32>() / 4.0;
+            let variance = column.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 4.0;
+            assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{column:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_in_which_nothing_varies_is_refused() {
+        let told = Preprocess::fit(&matrix(), &[0], Visible::Bernoulli).unwrap_err().to_string();
+
+        assert!(told.starts_with("columns:") && told.contains("a, b, c, d"), "{told}");
+    }
+}

@@ -1,0 +1,416 @@
+//! Learns epoch by epoch, tells what each was worth, and can stop and go on between any two of them.
+
+use std::{collections::HashMap, path::Path, sync::Arc, time::Instant};
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    evaluation::{Evaluation, evaluate},
+    head::Task,
+    machine::{EpochFigures, MachineFault},
+    packed::Packed,
+    parameters::Plan,
+    prepared::Prepared,
+    stage::{Stage, as_i64},
+};
+use crate::{context::TaskContext, device::Device, skills::SkillError};
+
+/// Passes over the rows that a head is fitted with in each epoch, and after the last.
+const PASSES: u32 = 25;
+const LAST_PASSES: u32 = 200;
+/// A head whose weights change by less has come to rest.
+const AT_REST: f64 = 1e-6;
+
+/// What one epoch came to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Counted from 1 through all phases.
+    pub epoch: u32,
+    /// The phase.
+    pub phase: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// Its figures by name; one that has no meaning is not there.
+    pub figures: Map<String, Value>,
+}
+
+impl Epoch {
+    /// One of its figures.
+    #[must_use]
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        self.figures.get(name).and_then(Value::as_f64)
+    }
+}
+
+/// Where a run stands, beside its tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Standing {
+    /// What was asked for: another training does not go on from here.
+    fingerprint: String,
+    batch_size: i64,
+    history: Vec<Epoch>,
+    /// The epoch that was the best so far, and its figure.
+    best: Option<(u32, f64)>,
+}
+
+/// The word under which a standing lies in a checkpoint.
+const STANDING: &str = "standing";
+
+/// A training under way.
+#[derive(Debug)]
+pub struct Run {
+    device: Device,
+    stage: Option<Stage>,
+    data: Arc<Prepared>,
+    patience: Option<u32>,
+    phases: Vec<(String, u32)>,
+    seed: u64,
+    /// Rows of one piece of work where rows need not be those of a batch.
+    piece: usize,
+    resumed_after: Option<u32>,
+    standing: Standing,
+}
+
+impl Run {
+    /// Puts the data on the device. `batch_size` may be less than the plan's.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when the device has too little memory.
+    pub async fn start(
+        device: &Device,
+        plan: &Plan,
+        data: &Arc<Prepared>,
+        batch_size: i64,
+        fingerprint: &str,
+    ) -> Result<Self, SkillError> {
+        let settings = plan.machine(data.preprocess.columns.len(), batch_size);
+        let prepared = Arc::clone(data);
+        let made = device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await?;
+        let stage = made?;
+        let standing = Standing { fingerprint: fingerprint.to_owned(), batch_size, history: Vec::new(), best: None };
+        Ok(Self {
+            device: device.clone(),
+            phases: stage.phases(),
+            piece: stage.piece_rows(),
+            resumed_after: None,
+            stage: Some(stage),
+            data: Arc::clone(data),
+            patience: plan.patience,
+            seed: plan.settings.seed,
+            standing,
+        })
+    }
+
+    /// What the epochs so far came to.
+    #[must_use]
+    pub fn history(&self) -> &[Epoch] {
+        &self.standing.history
+    }
+
+    /// The epoch after which this run took up again what another attempt had kept.
+    #[must_use]
+    pub const fn resumed_after(&self) -> Option<u32> {
+        self.resumed_after
+    }
+
+    /// Epochs of all phases.
+    #[must_use]
+    pub fn epochs(&self) -> u32 {
+        self.phases.iter().map(|(_, epochs)| epochs).sum()
+    }
+
+    /// Rows of a batch.
+    #[must_use]
+    pub const fn batch_size(&self) -> i64 {
+        self.standing.batch_size
+    }
+
+    /// The epoch whose machine is the one that counts: the best where patience was asked for, else the last.
+    #[must_use]
+    pub fn kept_epoch(&self) -> u32 {
+        let last = self.standing.history.last().map_or(0, |epoch| epoch.epoch);
+        self.standing.best.map_or(last, |(epoch, _)| epoch)
+    }
+
+    /// Whether nothing more is to be learnt: all epochs are done, or patience is at its end.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        let done = self.standing.history.len() as u64;
+        let waited =
+            |patience: u32| self.standing.best.is_some_and(|(best, _)| u64::from(best) + u64::from(patience) <= done);
+        done >= u64::from(self.epochs()) || self.patience.is_some_and(waited)
+    }
+
+    /// Learns for one epoch. `told` hears how much of it is done.
+    ///
+    /// # Errors
+    /// `Cancelled` within a batch; `InvalidInput` on `lr` when learning runs away; `ResourceExhausted`. The run cannot go on
+    /// afterwards.
+    pub async fn epoch(&mut self, context: &TaskContext, told: impl Fn(f64)) -> Result<&Epoch, SkillError> {
+        let began = Instant::now();
+        let epoch = u32::try_from(self.standing.history.len()).unwrap_or(u32::MAX) + 1;
+        let (phase, is_last_phase) = self.phase_of(epoch);
+        let (reconstruction_error, gradient_norm) = self.learn(epoch, context, told).await?;
+        let judged = self.on_stage(|stage| stage.judge()).await?;
+        let mut figures = told_figures(&judged, reconstruction_error, gradient_norm);
+        if let Some(name) = figures.iter().find(|(_, value)| value.is_null()).map(|(name, _)| name.clone()) {
+            return Err(ran_away(epoch, &name));
+        }
+        // Before its last phase a deep machine's top layer has learnt nothing that a head could use.
+        if self.data.task.is_some() && is_last_phase {
+            let loss = self.fit_head(PASSES, context).await?;
+            figures.insert("train_loss".to_owned(), json!(loss));
+            figures.extend(self.evaluate(context).await?.figures);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        let record = Epoch { epoch, phase, seconds, figures };
+        if self.patience.is_some() && is_last_phase {
+            self.compare(&record).await?;
+        }
+        self.standing.history.push(record);
+        Ok(&self.standing.history[self.standing.history.len() - 1])
+    }
+
+    /// Ends the run: goes back to the best epoch where patience was asked for, and fits the head until it rests. Gives what the head is
+    /// worth on the rows that judge.
+    ///
+    /// # Errors
+    /// As for [`Self::epoch`].
+    pub async fn finish(&mut self, context: &TaskContext) -> Result<Evaluation, SkillError> {
+        if self.standing.best.is_some() {
+            self.on_stage(Stage::return_to_best).await?;
+        }
+        if self.data.task.is_none() {
+            return Ok(Evaluation::default());
+        }
+        self.fit_head(LAST_PASSES, context).await?;
+        self.evaluate(context).await
+    }
+
+    /// The machine and the head, as they go into a model's file.
+    ///
+    /// # Errors
+    /// `ResourceExhausted`.
+    pub async fn model(&mut self) -> Result<Packed, SkillError> {
+        self.on_stage(|stage| stage.model()).await
+    }
+
+    /// Writes all that [`Self::restore`] needs into a file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn save(&mut self, path: &Path) -> Result<(), SkillError> {
+        let state = self.on_stage(|stage| stage.state()).await?;
+        let words = serde_json::to_string(&self.standing).expect("a standing has string keys only");
+        let path = path.to_owned();
+        crate::skills::off_the_clock(move || {
+            let written = state.write(&path, HashMap::from([(STANDING.to_owned(), words)]));
+            written
+                .map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
+        })
+        .await
+    }
+
+    /// The batch size of the run whose checkpoint this is.
+    ///
+    /// # Errors
+    /// `Permanent` when the checkpoint is of another training, or none.
+    pub fn batch_size_in(path: &Path, fingerprint: &str) -> Result<i64, SkillError> {
+        read(path, fingerprint).map(|(_, standing)| standing.batch_size)
+    }
+
+    /// Goes on where a file of [`Self::save`] left off.
+    ///
+    /// # Errors
+    /// `Permanent` when it is of another training.
+    pub async fn restore(&mut self, path: &Path) -> Result<(), SkillError> {
+        let (path, fingerprint) = (path.to_owned(), self.standing.fingerprint.clone());
+        let (state, standing) = crate::skills::off_the_clock(move || read(&path, &fingerprint)).await?;
+        self.on_stage(move |stage| stage.restore(&state)).await?;
+        self.standing = standing;
+        self.resumed_after = self.standing.history.last().map(|epoch| epoch.epoch);
+        Ok(())
+    }
+
+    /// Does something with the machine and some rows that judge it.
+    pub(super) async fn with_machine<T: Send + 'static>(
+        &mut self,
+        rows: i64,
+        work: impl FnOnce(&super::machine::Machine, &tch::Tensor) -> Result<T, MachineFault> + Send + 'static,
+    ) -> Result<T, SkillError> {
+        self.on_stage(move |stage| work(stage.machine(), &stage.judging_rows(rows)?)).await
+    }
+
+    /// Runs one piece of work on the device. After a fault the tensors are gone, and with them the memory that they took.
+    async fn on_stage<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Stage) -> Result<T, MachineFault> + Send + 'static,
+    ) -> Result<T, SkillError> {
+        let gone = || SkillError::Permanent("the training has ended already".to_owned());
+        let mut stage = self.stage.take().ok_or_else(gone)?;
+        let done = self.device.run(move |_| work(&mut stage).map(|answer| (stage, answer))).await?;
+        let (stage, answer) = done?;
+        self.stage = Some(stage);
+        Ok(answer)
+    }
+
+    /// The phase of an epoch, and whether it is the last one.
+    fn phase_of(&self, epoch: u32) -> (String, bool) {
+        let mut ends = 0;
+        for (number, (name, epochs)) in self.phases.iter().enumerate() {
+            ends += epochs;
+            if epoch <= ends {
+                return (name.clone(), number + 1 == self.phases.len());
+            }
+        }
+        (String::new(), true)
+    }
+
+    /// Goes through all batches: mean reconstruction error of a row, and mean norm of the gradient.
+    async fn learn(&mut self, epoch: u32, context: &TaskContext, told: impl Fn(f64)) -> Result<(f64, f64), SkillError> {
+        let rows = as_i64(self.data.train.rows);
+        let order = shuffled(rows, self.seed, epoch);
+        self.on_stage(move |stage| stage.begin(epoch, &order)).await?;
+        let size = self.standing.batch_size;
+        let (mut error, mut norm, mut number) = (0.0, 0.0, 0_u64);
+        for from in (0..rows).step_by(usize::try_from(size).unwrap_or(1)) {
+            if context.is_cancelled() {
+                return Err(SkillError::Cancelled);
+            }
+            let count = size.min(rows - from);
+            let figures = self.on_stage(move |stage| stage.batch(epoch, number, from, count)).await?;
+            if !(figures.reconstruction_error.is_finite() && figures.gradient_norm.is_finite()) {
+                return Err(ran_away(epoch, "reconstruction_error"));
+            }
+            error += figures.reconstruction_error * count as f64;
+            norm += figures.gradient_norm;
+            number += 1;
+            told((from + count) as f64 / rows as f64);
+        }
+        Ok((error / rows.max(1) as f64, norm / number.max(1) as f64))
+    }
+
+    /// Fits the head to the machine as it is now. Gives the mean loss over the rows that are learnt from.
+    async fn fit_head(&mut self, passes: u32, context: &TaskContext) -> Result<f64, SkillError> {
+        let pieces = self.on_stage(Stage::begin_head).await?;
+        for piece in 0..pieces {
+            self.on_stage(move |stage| stage.see(piece)).await?;
+        }
+        self.on_stage(Stage::factor).await?;
+        // The linear head is there after one step; the second tells its loss.
+        let passes = if self.data.task == Some(Task::Number) { 2 } else { passes };
+        let mut loss = 0.0;
+        for _ in 0..passes {
+            if context.is_cancelled() {
+                return Err(SkillError::Cancelled);
+            }
+            for piece in 0..pieces {
+                self.on_stage(move |stage| stage.pass(piece)).await?;
+            }
+            let (change, mean) = self.on_stage(Stage::step).await?;
+            loss = mean;
+            if change < AT_REST {
+                break;
+            }
+        }
+        self.on_stage(Stage::end_head).await?;
+        Ok(loss)
+    }
+
+    /// What the head is worth on the rows that judge, or where there are none, on those that it learnt from.
+    async fn evaluate(&mut self, context: &TaskContext) -> Result<Evaluation, SkillError> {
+        let data = Arc::clone(&self.data);
+        let part = if data.validation.rows > 0 { &data.validation } else { &data.train };
+        let mut told = Vec::new();
+        let piece = self.piece;
+        for from in (0..part.rows).step_by(piece) {
+            if context.is_cancelled() {
+                return Err(SkillError::Cancelled);
+            }
+            let rows = piece.min(part.rows - from);
+            told.extend(self.on_stage(move |stage| stage.tell(as_i64(from), as_i64(rows))).await?);
+        }
+        Ok(evaluate(&data.labels, &part.truth, &told))
+    }
+
+    /// Keeps the machine if it is the best so far: by the head's loss on the rows that judge, without a head by how well it
+    /// reconstructs them.
+    async fn compare(&mut self, record: &Epoch) -> Result<(), SkillError> {
+        let name = if self.data.task.is_some() { "loss" } else { "validation_reconstruction_error" };
+        let Some(value) = record.figure(name) else { return Ok(()) };
+        if self.standing.best.is_none_or(|(_, best)| value < best) {
+            self.on_stage(Stage::keep_best).await?;
+            self.standing.best = Some((record.epoch, value));
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path, fingerprint: &str) -> Result<(Packed, Standing), SkillError> {
+    let unreadable = |reason: String| SkillError::Permanent(format!("the checkpoint cannot be read: {reason}"));
+    let (state, words) = Packed::read(path).map_err(unreadable)?;
+    let standing = words.get(STANDING).map(|text| serde_json::from_str::<Standing>(text));
+    let standing = standing.ok_or_else(|| unreadable("it does not say where the run stood".to_owned()))?;
+    let standing = standing.map_err(|error| unreadable(error.to_string()))?;
+    if standing.fingerprint != fingerprint {
+        let reason = "the checkpoint is of a training with other parameters or another table; this one must begin anew, as a new job";
+        return Err(SkillError::Permanent(reason.to_owned()));
+    }
+    Ok((state, standing))
+}
+
+/// The order of an epoch's rows. It depends on the seed and the epoch alone.
+fn shuffled(rows: i64, seed: u64, epoch: u32) -> Vec<i64> {
+    /// An odd number without a pattern: seeds that follow each other must not give the orders of epochs that do.
+    const APART: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut order: Vec<i64> = (0..rows).collect();
+    Rng::with_seed(seed ^ u64::from(epoch).wrapping_mul(APART)).shuffle(&mut order);
+    order
+}
+
+/// An epoch's figures by name. One that is not a finite number is null.
+fn told_figures(judged: &EpochFigures, reconstruction_error: f64, gradient_norm: f64) -> Map<String, Value> {
+    let mut figures = Map::new();
+    figures.insert("reconstruction_error".to_owned(), json!(reconstruction_error));
+    for (name, value) in [
+        ("train_reconstruction_error", Some(judged.reconstruction_error)),
+        ("validation_reconstruction_error", judged.validation_reconstruction_error),
+        ("pseudo_log_likelihood", judged.pseudo_log_likelihood),
+        ("validation_pseudo_log_likelihood", judged.validation_pseudo_log_likelihood),
+        ("free_energy_gap", judged.free_energy_gap),
+        ("gradient_norm", Some(gradient_norm)),
+        ("weight_mean", Some(judged.weight_mean)),
+        ("weight_std", Some(judged.weight_std)),
+        ("weight_max", Some(judged.weight_max)),
+        ("hidden_mean", Some(judged.hidden_mean)),
+    ] {
+        figures.extend(value.map(|value| (name.to_owned(), json!(value))));
+    }
+    figures
+}
+
+fn ran_away(epoch: u32, figure: &str) -> SkillError {
+    let reason = format!(
+        "the training ran away in epoch {epoch}: {figure} is no finite number any more; a smaller learning rate would be right"
+    );
+    SkillError::invalid("lr", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_epoch_has_an_order_of_its_own_that_the_seed_decides() {
+        let order = shuffled(50, 42, 1);
+
+        assert_eq!(order, shuffled(50, 42, 1));
+        assert_ne!(order, shuffled(50, 42, 2));
+        assert_ne!(order, shuffled(50, 43, 1));
+        let mut sorted = order;
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,270 @@
+//! `rbm.train` from a task to its result: load, train, evaluate, publish.
+
+use std::{path::PathBuf, sync::Arc, time::Instant};
+
+use relevo_shared::{job::LogLevel, worker::Task};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    artefacts::{Artefacts, Config, Published},
+    evaluation::Evaluation,
+    likelihood::likelihood,
+    machine::LogLikelihood,
+    matrix::Table,
+    parameters::Plan,
+    prepared::{Prepared, split},
+    run::{Epoch, Run},
+};
+use crate::{
+    context::TaskContext,
+    device::Device,
+    skills::{Running, Skill, SkillError, learning::checkpoint::Checkpoint, off_the_clock, stage, tabular::LocalTable},
+};
+
+/// The stages, and how far the task is when each ends.
+const LOAD: (&str, f64) = ("load", 0.05);
+const TRAIN: (&str, f64) = ("train", 0.9);
+const EVALUATE: (&str, f64) = ("evaluate", 0.96);
+const PUBLISH: (&str, f64) = ("publish", 1.0);
+
+/// Trains Boltzmann machines.
+#[derive(Debug)]
+pub struct RbmTrain {
+    device: Device,
+}
+
+impl RbmTrain {
+    /// The skill on a device.
+    #[must_use]
+    pub const fn new(device: Device) -> Self {
+        Self { device }
+    }
+}
+
+impl Skill for RbmTrain {
+    fn name(&self) -> &str {
+        "rbm.train"
+    }
+
+    fn run<'a>(&'a self, task: &'a Task, context: &'a TaskContext) -> Running<'a> {
+        Box::pin(self.train(task, context))
+    }
+}
+
+/// A table as it was read, for a task that trains on it once or several times.
+///
+/// # Errors
+/// Those of [`LocalTable::fetch`] and [`Table::read`].
+pub(in crate::skills) async fn load(plan: &Arc<Plan>, context: &TaskContext) -> Result<Table, SkillError> {
+    let local = LocalTable::fetch(context, &plan.source).await?;
+    let (plan, going) = (Arc::clone(plan), context.clone());
+    let go_on = move || if going.is_cancelled() { Err(SkillError::Cancelled) } else { Ok(()) };
+    let table = off_the_clock(move || Table::read(&local, &plan, go_on)).await?;
+    if !table.no_numbers.is_empty() {
+        let message = format!("left out, as they hold no numbers: {}", table.no_numbers.join(", "));
+        context.log(LogLevel::Warning, message, None);
+    }
+    Ok(table)
+}
+
+impl RbmTrain {
+    async fn train(&self, task: &Task, context: &TaskContext) -> Result<Value, SkillError> {
+        let began = Instant::now();
+        let plan = Arc::new(Plan::read(&task.params)?);
+        let data = stage(context, LOAD, prepare(&plan, context)).await?;
+        tell_data(&data, context);
+        let mut run = stage(context, TRAIN, self.learn(&plan, &data, context)).await?;
+        let (evaluation, likelihood) =
+            stage(context, EVALUATE, evaluate(&mut run, plan.settings.seed, context)).await?;
+        let settings = plan.machine(data.preprocess.columns.len(), run.batch_size());
+        let kept = run.history().iter().find(|epoch| epoch.epoch == run.kept_epoch());
+        let figures = final_figures(kept, &evaluation, &likelihood);
+        let mut metrics = figures.clone();
+        metrics.insert("confusion_matrix".to_owned(), json!(evaluation.confusion));
+        metrics.insert("likelihood".to_owned(), json!(likelihood));
+        let artefacts = Artefacts {
+            config: Config::new(&plan, settings.clone(), &data.labels),
+            preprocess: data.preprocess.clone(),
+            model: run.model().await?,
+            history: run.history().to_vec(),
+            metrics,
+            evaluation: evaluation.clone(),
+        };
+        let published = stage(context, PUBLISH, artefacts.publish(&plan.output_name, context)).await?;
+        let mut result = summary(&plan, &data, &run, &published);
+        result.extend([
+            ("metrics".to_owned(), json!(figures)),
+            ("confusion_matrix".to_owned(), json!(evaluation.confusion)),
+            ("log_likelihood".to_owned(), json!(likelihood)),
+            ("device".to_owned(), json!(self.device.name())),
+            ("seconds".to_owned(), json!((began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0)),
+        ]);
+        Ok(Value::Object(result))
+    }
+
+    /// Learns until the run is over, from the last checkpoint on where there is one. When the device has too little memory it
+    /// begins anew with half the batch, once.
+    async fn learn(&self, plan: &Plan, data: &Arc<Prepared>, context: &TaskContext) -> Result<Run, SkillError> {
+        let checkpoint = Checkpoint::of(context);
+        let attempt = Attempt {
+            device: &self.device,
+            plan,
+            data,
+            context,
+            fingerprint: fingerprint(plan),
+            checkpoint: &checkpoint,
+            file: context.work_dir().join("checkpoint"),
+        };
+        let wanted = plan.settings.batch_size;
+        let resumed = checkpoint.restore(&attempt.file).await?;
+        let batch_size = if resumed { Run::batch_size_in(&attempt.file, &attempt.fingerprint)? } else { wanted };
+        match attempt.go(batch_size, resumed).await {
+            Err(SkillError::ResourceExhausted(reason)) if batch_size == wanted && wanted > 1 => {
+                let half = wanted / 2;
+                let message = format!("the device has too little memory for batches of {wanted}: trying {half}");
+                context.log(LogLevel::Warning, message, Some(json!({ "reason": reason })));
+                attempt.go(half, false).await
+            }
+            done => done,
+        }
+    }
+}
+
+/// What the attempts at one training share.
+struct Attempt<'a> {
+    device: &'a Device,
+    plan: &'a Plan,
+    data: &'a Arc<Prepared>,
+    context: &'a TaskContext,
+    fingerprint: String,
+    checkpoint: &'a Checkpoint<'a>,
+    file: PathBuf,
+}
+
+impl Attempt<'_> {
+    async fn go(&self, batch_size: i64, resume: bool) -> Result<Run, SkillError> {
+        let mut run = Run::start(self.device, self.plan, self.data, batch_size, &self.fingerprint).await?;
+        if resume {
+            run.restore(&self.file).await?;
+            let message =
+                format!("going on after epoch {}, where the last attempt had kept what it had", run.history().len());
+            self.context.log(LogLevel::Info, message, None);
+        }
+        let mut kept_at = Instant::now();
+        while !run.is_over() {
+            let epochs = f64::from(run.epochs());
+            let done = run.history().len() as f64;
+            let told = |part: f64| {
+                let part = (done + part) / epochs;
+                self.context.stage_progress(TRAIN.0, part);
+                let message = format!("epoch {} of {epochs}", done + 1.0);
+                self.context.progress(LOAD.1 + (TRAIN.1 - LOAD.1) * part, message);
+            };
+            let epoch = run.epoch(self.context, told).await?.clone();
+            tell_epoch(&epoch, run.epochs(), self.context);
+            if run.is_over() || kept_at.elapsed().as_secs() >= u64::from(self.plan.checkpoint_seconds) {
+                run.save(&self.file).await?;
+                self.checkpoint.keep(&self.file).await?;
+                kept_at = Instant::now();
+            }
+        }
+        if run.history().len() < run.epochs() as usize {
+            let message = format!("stopped early: epoch {} was the best", run.kept_epoch());
+            self.context.log(LogLevel::Info, message, None);
+        }
+        Ok(run)
+    }
+}
+
+async fn prepare(plan: &Arc<Plan>, context: &TaskContext) -> Result<Arc<Prepared>, SkillError> {
+    let table = load(plan, context).await?;
+    let plan = Arc::clone(plan);
+    off_the_clock(move || Prepared::new(&table, &plan, &split(&table, &plan)?).map(Arc::new)).await
+}
+
+/// What decides the outcome of a training, in short.
+fn fingerprint(plan: &Plan) -> String {
+    hex::encode(Sha256::digest(serde_json::to_vec(plan).expect("a plan has string keys only")))
+}
+
+async fn evaluate(run: &mut Run, seed: u64, context: &TaskContext) -> Result<(Evaluation, LogLikelihood), SkillError> {
+    let evaluation = run.finish(context).await?;
+    Ok((evaluation, likelihood(run, seed, context).await?))
+}
+
+fn tell_data(data: &Prepared, context: &TaskContext) {
+    let names = data.preprocess.names();
+    let message = format!(
+        "{} rows to learn from and {} to judge by, {} features",
+        data.train.rows,
+        data.validation.rows,
+        names.len()
+    );
+    context.log(LogLevel::Info, message, Some(json!({ "features": names, "labels": data.labels })));
+    if !data.preprocess.dropped.is_empty() {
+        let names: Vec<&str> = data.preprocess.dropped.iter().map(|column| column.name.as_str()).collect();
+        let message = format!("left out, as they do not vary among the rows to learn from: {}", names.join(", "));
+        context.log(LogLevel::Warning, message, Some(json!(data.preprocess.dropped)));
+    }
+}
+
+/// Names of figures for a line of the log, in its order.
+const TOLD: [(&str, &str); 7] = [
+    ("reconstruction_error", "reconstruction error"),
+    ("pseudo_log_likelihood", "pseudo-log-likelihood"),
+    ("loss", "loss"),
+    ("accuracy", "accuracy"),
+    ("macro_f1", "macro-F1"),
+    ("mae", "MAE"),
+    ("r2", "R²"),
+];
+
+fn tell_epoch(epoch: &Epoch, epochs: u32, context: &TaskContext) {
+    let numbers = epoch.figures.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?)));
+    context.metrics(u64::from(epoch.epoch), numbers.chain([("epoch_seconds", epoch.seconds)]));
+    let told = TOLD.iter().filter_map(|(name, words)| Some(format!("{words} {:.4}", epoch.figure(name)?)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    let message = format!("epoch {} of {epochs} ({}): {told} ({:.1} s)", epoch.epoch, epoch.phase, epoch.seconds);
+    context.log(LogLevel::Info, message, None);
+}
+
+/// The figures of the epoch that counts, of the head as it was fitted at the end, and the likelihood.
+fn final_figures(kept: Option<&Epoch>, evaluation: &Evaluation, likelihood: &LogLikelihood) -> Map<String, Value> {
+    let mut figures = kept.map(|epoch| epoch.figures.clone()).unwrap_or_default();
+    figures.extend(evaluation.figures.clone());
+    figures.insert("log_likelihood".to_owned(), json!(likelihood.mean_nats));
+    figures
+}
+
+fn summary(plan: &Plan, data: &Prepared, run: &Run, published: &Published) -> Map<String, Value> {
+    let settings = plan.machine(data.preprocess.columns.len(), run.batch_size());
+    let mut parameters = match json!(settings) {
+        Value::Object(settings) => settings,
+        _ => Map::new(),
+    };
+    parameters.extend([
+        ("head".to_owned(), json!(plan.head)),
+        ("target".to_owned(), json!(plan.target)),
+        ("split".to_owned(), json!(plan.split)),
+        ("val_ratio".to_owned(), json!(plan.val_ratio)),
+        ("patience".to_owned(), json!(plan.patience)),
+    ]);
+    let history = run.history();
+    let summary = json!({
+        "output_name": plan.output_name, "model_uri": published.model_uri, "content_hash": published.content_hash,
+        "artefacts": published.files, "seed": plan.settings.seed, "parameters": parameters,
+        "source": { "dataset_id": plan.source.dataset_id, "table_key": plan.source.table_key, "commit_id": plan.source.commit_id },
+        "columns": data.preprocess.names(), "dropped_columns": data.preprocess.dropped, "labels": data.labels,
+        "rows": { "train": data.train.rows, "validation": data.validation.rows },
+        "judged_on": if data.validation.rows > 0 { "validation" } else { "train" },
+        "epochs_run": history.len(), "kept_epoch": run.kept_epoch(),
+        "stopped_early": history.len() < run.epochs() as usize,
+        "resumed_after_epoch": run.resumed_after(), "requested_batch_size": plan.settings.batch_size,
+        "training_seconds": history.iter().map(|epoch| epoch.seconds).sum::<f64>(),
+    });
+    match summary {
+        Value::Object(summary) => summary,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,8 @@
+//! Tables made of tables: `data.unify` brings periods and datasets together, `data.features` adds what groups of rows have in
+//! common. Neither drops a row.
+
+mod features;
+mod output;
+mod unify;
+
+pub(super) use self::{features::DataFeatures, unify::DataUnify};
