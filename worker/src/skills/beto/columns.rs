@@ -1,6 +1,6 @@
 //! Finds the text and grade columns of a table by their names. Pure.
 
-use super::parameters::TextColumns;
+use super::request::TextColumns;
 use crate::skills::SkillError;
 
 /// Names that a text column goes by, in the order in which they are looked for.

@@ -1,4 +1,4 @@
-//! The `beto.preprocess` skill: sentiment of Spanish comments, row by row of a table.
+//! BERT over the comments of a table: `beto.preprocess` labels their sentiment.
 
 pub mod batches;
 pub mod bert;
@@ -10,12 +10,15 @@ pub mod config;
 pub mod fault;
 pub mod features;
 pub mod grades;
+pub mod head;
 pub mod inference;
 pub mod lsa;
 pub mod meta;
 pub mod output;
 pub mod parameters;
 mod preprocess;
+pub mod reading;
+pub mod request;
 pub mod table;
 pub mod tfidf;
 pub mod tokens;
