@@ -14,7 +14,7 @@ use crate::settings::SkillSettings;
 use crate::{
     device::{Device, DeviceError, DeviceSettings},
     models::ModelFolders,
-    skills::beto::BetoPreprocess,
+    skills::beto::{BetoEmbed, BetoFinetune, BetoPreprocess},
 };
 
 /// Memory for loaded models: several of BERT-base's size in fp32, 440 MB each.
@@ -71,6 +71,8 @@ fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), Re
     let models = Arc::new(ModelFolders::new(settings.models.clone(), downloads));
     let installed = models.installed().into_iter();
     registry.installed_models.extend(installed.map(|name| InstalledModel { name, version: None }));
+    registry.add(BetoEmbed::new(device.clone(), Arc::clone(&models)));
+    registry.add(BetoFinetune::new(device.clone(), Arc::clone(&models)));
     registry.add(BetoPreprocess::new(device, models));
     Ok(())
 }

@@ -47,7 +47,7 @@ pub fn grade_columns(columns: &[String]) -> Vec<usize> {
 }
 
 /// Exactly as written, else without regard to case and accents.
-fn find(columns: &[String], name: &str) -> Option<usize> {
+pub(super) fn find(columns: &[String], name: &str) -> Option<usize> {
     let folded = fold(name);
     columns
         .iter()

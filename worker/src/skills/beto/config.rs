@@ -167,6 +167,13 @@ impl BertConfig {
         }
     }
 
+    /// The config of such a model with other classes.
+    #[must_use]
+    pub fn telling(&self, classes: &[String]) -> Self {
+        let id2label = classes.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone())).collect();
+        Self { id2label, ..self.clone() }
+    }
+
     /// The numbers of the classes negative, neutral and positive.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! BERT over the comments of a table: `beto.preprocess` labels their sentiment.
+//! BERT over the comments of a table: `beto.preprocess` labels their sentiment, `beto.embed` gives their vectors,
+//! `beto.finetune` trains it.
 
 pub mod batches;
 pub mod bert;
@@ -7,8 +8,10 @@ pub mod classifier;
 pub mod clean;
 pub mod columns;
 pub mod config;
+pub mod embed;
 pub mod fault;
 pub mod features;
+pub mod finetune;
 pub mod grades;
 pub mod head;
 pub mod inference;
@@ -25,4 +28,4 @@ pub mod tokens;
 pub mod verdict;
 pub mod weights;
 
-pub use preprocess::BetoPreprocess;
+pub use self::{embed::BetoEmbed, finetune::BetoFinetune, preprocess::BetoPreprocess};

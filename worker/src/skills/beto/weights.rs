@@ -79,6 +79,11 @@ impl Weights {
         Ok(tensor)
     }
 
+    /// Takes out the tensor `name` as it is.
+    pub fn remove(&mut self, name: &str) -> Option<Tensor> {
+        self.tensors.remove(name)
+    }
+
     /// Memory of all the tensors taken so far, in bytes.
     #[must_use]
     pub const fn taken(&self) -> u64 {
