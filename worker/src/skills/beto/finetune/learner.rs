@@ -382,26 +382,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dropped_follows_the_seed() {
-        let _no_grad = tch::no_grad_guard();
-        let golden = golden();
-        let rows = examples(&golden.rows, &[0, 1, 2, 3]);
-        let loss = |dropout: Dropout, draw: u64| {
-            let mut learner = learner(dropout, Kind::Float, &[1.0; 3]);
-            let whole = learner.weight_of(&rows);
-            learner.gather(&rows, whole, draw).unwrap();
-            learner.step(0.0, 1.0).unwrap().loss
-        };
-        let some = |hidden, attention, head| Dropout { hidden, attention, head };
-
-        assert_eq!(loss(some(0.1, 0.1, 0.1), 5), loss(some(0.1, 0.1, 0.1), 5));
-        assert_ne!(loss(some(0.1, 0.1, 0.1), 5), loss(some(0.1, 0.1, 0.1), 6));
-        for dropout in [some(0.2, 0.0, 0.0), some(0.0, 0.2, 0.0), some(0.0, 0.0, 0.2)] {
-            assert_ne!(loss(dropout, 5), loss(Dropout::NONE, 5), "{dropout:?}");
-        }
-    }
-
-    #[test]
     fn a_loss_that_is_no_number_moves_nothing() {
         let _no_grad = tch::no_grad_guard();
         let golden = golden();
