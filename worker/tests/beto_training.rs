@@ -2,6 +2,7 @@
 #![cfg(feature = "torch")]
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
+#[expect(dead_code, reason = "other stories need no models")]
 mod bench;
 mod s3;
 
