@@ -10,6 +10,7 @@ use std::{
     fs::{self, File},
     ops::Deref,
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -23,13 +24,15 @@ use relevo_worker::{
         SkillError,
         beto::{
             bert::Dropout,
+            classifier::Classifier,
             config::BertConfig,
             finetune::{
                 labels::Labels,
                 learner::{Example, Learner, Setup},
                 start,
             },
-            tokens::Tokens,
+            inference::Model,
+            tokens::{BertTokenizer, Tokens},
         },
     },
 };
@@ -158,6 +161,28 @@ async fn a_trained_model_is_a_folder_that_preprocess_loads() {
     let labels: Vec<Value> =
         bench.rows(&labelled["output_uri"]).iter().map(|row| row["sentiment_label_teacher"].clone()).collect();
     assert_eq!(labels, ["pos", "neg"]);
+    if let Some(to) = std::env::var_os("RELEVO_KEEP_MODEL") {
+        keep(&folder, Path::new(&to));
+    }
+}
+
+/// Copies a model, and writes what it answers beside it as `answers.json`, for `tests/golden/beto_finetune.py --reload`.
+fn keep(model: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(model).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+    let texts = ["mal curso", "normal clase muy", "excelente curso, ¡el profesor explica muy bien!", "xyzw"];
+    let tokens = BertTokenizer::read(model).unwrap().encode(&texts, 32).unwrap();
+    let rows: Vec<&[u32]> = tokens.iter().map(|row| row.ids.as_slice()).collect();
+    let logits = tch::no_grad(|| {
+        let (model, _) = Classifier::load(model, tch::Device::Cpu, Kind::Float).unwrap();
+        model.logits(&rows).unwrap()
+    });
+    let rows: Vec<Value> =
+        texts.iter().zip(logits).map(|(text, logits)| json!({ "text": text, "logits": logits })).collect();
+    fs::write(to.join("answers.json"), json!({ "rows": rows }).to_string()).unwrap();
 }
 
 #[tokio::test]
@@ -375,4 +400,69 @@ async fn what_is_dropped_follows_the_seed() {
     for dropout in [[0.2, 0.0, 0.0], [0.0, 0.2, 0.0], [0.0, 0.0, 0.2]] {
         assert_ne!(loss(dropout, 5), loss([0.0; 3], 5), "{dropout:?}");
     }
+}
+
+/// Tells a process of this test that it is one to run out of memory, and how many bytes it may have for the batch.
+const ROOM: &str = "RELEVO_TEST_ROOM";
+
+#[test]
+#[ignore = "slow: run by make proofs"]
+fn a_batch_that_does_not_fit_is_halved_and_then_given_up() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Ok(room) = std::env::var(ROOM) {
+        println!("{}", runtime.block_on(train_within(room.parse().unwrap())));
+        return;
+    }
+    let child = |room: u64| -> Value {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["a_batch_that_does_not_fit", "--include-ignored", "--nocapture"])
+            .env(ROOM, room.to_string())
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line = text.lines().find_map(|line| line.find('{').map(|from| &line[from..]));
+        serde_json::from_str(line.unwrap_or_else(|| panic!("{text}"))).unwrap()
+    };
+
+    let free = child(0);
+    let needed = free["grown"].as_u64().unwrap();
+    let halved = child(needed * 7 / 10);
+    let none = child(needed / 10);
+
+    assert_eq!((&free["halved"], &free["rows_at_once"]), (&json!(false), &json!(1024)), "{free}");
+    assert_eq!((&halved["halved"], &halved["rows_at_once"]), (&json!(true), &json!(512)), "{halved}");
+    let far = (free["loss"].as_f64().unwrap() - halved["loss"].as_f64().unwrap()).abs();
+    // What is dropped is not the same; the step is.
+    assert!(far < 0.05, "{free} {halved}");
+    assert_eq!(none["error"], "RESOURCE_EXHAUSTED", "{none}");
+}
+
+/// One step of 1024 rows, with as much address space as there is and `room` bytes more; with all there is where that is 0.
+async fn train_within(room: u64) -> Value {
+    let bench = bench().await;
+    let long: String =
+        (0..1300).map(|n| format!("{},{}\n", "curso clase muy ".repeat(12), ["a", "b"][n % 2])).collect();
+    let table = format!("comentario,clase\n{long}");
+    // What libtorch and its threads take once is taken before.
+    let small = bench.training(&table, &json!({ "epochs": 1, "batch_size": 32, "gradient_accumulation": 32 }));
+    bench.run("beto.finetune", &small).await.unwrap();
+    let before = virtual_bytes("VmSize");
+    if room > 0 {
+        let limit = rustix::process::Rlimit { current: Some(before + room), maximum: None };
+        rustix::process::setrlimit(rustix::process::Resource::As, limit).unwrap();
+    }
+    let large = bench.training(&table, &json!({ "epochs": 1, "batch_size": 1024 }));
+    match bench.run("beto.finetune", &large).await {
+        Ok(result) => json!({
+            "grown": virtual_bytes("VmPeak").saturating_sub(before), "halved": result["halved_for_memory"],
+            "rows_at_once": result["rows_at_once"], "loss": result["history"][0]["train_loss"],
+        }),
+        Err(error) => json!({ "error": error.code(), "message": error.to_string() }),
+    }
+}
+
+fn virtual_bytes(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
+    1024 * line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
 }
