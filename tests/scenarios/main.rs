@@ -2,6 +2,7 @@
 
 mod api_docs;
 mod beto;
+mod beto_training;
 mod blueprint_folder;
 mod cli;
 mod clients;

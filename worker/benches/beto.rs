@@ -9,6 +9,7 @@ use relevo_worker::{
     device::{Device, DeviceSettings},
     models::ModelFolder,
     skills::beto::{
+        classifier::Classifier,
         clean::Comment,
         inference::Inference,
         table::Rows,
@@ -55,12 +56,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 type Judged = (Vec<Arc<Tokens>>, Vec<[f32; 3]>);
 
-async fn judge(inference: &Inference, model: &Path, table: &Path) -> Result<Judged, Box<dyn Error>> {
+async fn judge(inference: &Inference<Classifier>, model: &Path, table: &Path) -> Result<Judged, Box<dyn Error>> {
     let rows = Rows::read(table, &relevo_tables::describe(table, None)?, None)?;
     let comments: Vec<Comment> = rows.texts.into_iter().map(|text| Comment::new(text, true, 1)).collect();
     let texts: Vec<&str> = comments.iter().map(|comment| comment.clean.as_str()).collect();
     let tokens: Vec<Arc<Tokens>> =
         BertTokenizer::read(model)?.encode(&texts, MAX_LENGTH)?.into_iter().map(Arc::new).collect();
-    let logits = inference.run(&tokens, |_, _| false).await?;
+    let logits = inference.run(&tokens, Classifier::logits, |_, _| false).await?;
     Ok((tokens, logits))
 }

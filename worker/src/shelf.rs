@@ -31,6 +31,12 @@ impl Shelf {
         Self { budget, models: Vec::new(), warm }
     }
 
+    /// Gives up every model, for somebody who needs the memory more. Those in use live on until their batch ends.
+    pub fn clear(&mut self) {
+        self.models.clear();
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The model `key`, loaded now if it is not on the shelf. `load` gives the model and the bytes that it takes. The
     /// newest model stays even when it alone is over the budget.
     ///

@@ -27,7 +27,7 @@ use crate::{
     models::ModelFolders,
     skills::{
         audit::EvalAudit,
-        beto::BetoPreprocess,
+        beto::{BetoEmbed, BetoFinetune, BetoPreprocess},
         boltzmann::{RbmPredict, RbmTrain, RbmTransform},
     },
 };
@@ -94,6 +94,8 @@ fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), Re
     registry.add(EvalAudit::new(device.clone()));
     registry.add(RbmTransform::new(device.clone(), Arc::clone(&models)));
     registry.add(RbmPredict::new(device.clone(), Arc::clone(&models)));
+    registry.add(BetoEmbed::new(device.clone(), Arc::clone(&models)));
+    registry.add(BetoFinetune::new(device.clone(), Arc::clone(&models)));
     registry.add(BetoPreprocess::new(device, models));
     Ok(())
 }

@@ -21,7 +21,11 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) async fn new() -> Self {
-        let registry = registry(&SkillSettings::default()).unwrap();
+        Self::with(&SkillSettings::default()).await
+    }
+
+    pub(crate) async fn with(settings: &SkillSettings) -> Self {
+        let registry = registry(settings).unwrap();
         Self { s3: S3::start().await, registry, folder: tempfile::tempdir().unwrap() }
     }
 

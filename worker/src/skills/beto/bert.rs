@@ -3,7 +3,7 @@
 //! Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers" (2019), with post-layer-norm and absolute
 //! positions, as published checkpoints have it.
 
-use tch::{Device, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::{
     config::{Activation, BertConfig},
@@ -46,7 +46,31 @@ impl Batch {
     }
 }
 
-/// The encoder with its pooler.
+/// What is dropped at random while a model learns, as probabilities. A model that answers drops nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Dropout {
+    /// Of the embeddings and of what each part of a layer adds.
+    pub hidden: f64,
+    /// Of the weights by which tokens attend to each other.
+    pub attention: f64,
+    /// Of the pooled vector.
+    pub head: f64,
+}
+
+impl Dropout {
+    /// None at all.
+    pub const NONE: Self = Self { hidden: 0.0, attention: 0.0, head: 0.0 };
+}
+
+/// Drops numbers of `input` with the probability `p`, and scales up the others.
+pub(super) fn drop_out(input: Tensor, p: f64) -> Result<Tensor, TchError> {
+    if p == 0.0 { Ok(input) } else { input.f_dropout(p, true) }
+}
+
+/// The encoder.
+///
+/// Gradients flow to the tensors that it is made of where these ask for them, and to those that they were made from: one that
+/// is made of `weights` for a single batch trains them.
 #[derive(Debug)]
 pub struct Bert {
     words: Tensor,
@@ -54,7 +78,9 @@ pub struct Bert {
     places: Tensor,
     norm: Norm,
     layers: Vec<Layer>,
-    pooler: Linear,
+    /// The token whose vector does not learn.
+    pad: i64,
+    dropout: f64,
 }
 
 impl Bert {
@@ -62,7 +88,7 @@ impl Bert {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape than `config` says.
-    pub fn new(weights: &mut Weights, config: &BertConfig) -> Result<Self, ModelFault> {
+    pub fn new(weights: &mut Weights, config: &BertConfig, dropout: Dropout) -> Result<Self, ModelFault> {
         let width = config.hidden_size;
         let words = weights.take("embeddings.word_embeddings.weight", &[config.vocab_size, width])?;
         let positions =
@@ -70,28 +96,46 @@ impl Bert {
         let types = weights.take("embeddings.token_type_embeddings.weight", &[config.type_vocab_size, width])?;
         let norm = Norm::new(weights, "embeddings.LayerNorm", config)?;
         let layers = (0..config.num_hidden_layers)
-            .map(|number| Layer::new(weights, number, config))
+            .map(|number| Layer::new(weights, number, config, dropout))
             .collect::<Result<_, _>>()?;
-        let pooler = Linear::new(weights, "pooler.dense", width, width)?;
         let places = positions.f_add(&types.f_get(0)?)?;
-        Ok(Self { words, places, norm, layers, pooler })
+        Ok(Self { words, places, norm, layers, pad: config.pad_token_id, dropout: dropout.hidden })
     }
 
-    /// The pooled vector of each row, `[rows, width]`: the tanh of a linear layer over the first token.
+    /// The vector of each row's first token, `[rows, width]`.
     ///
     /// # Errors
     /// When libtorch refuses, for want of memory.
-    pub fn pooled(&self, batch: &Batch) -> Result<Tensor, TchError> {
+    pub fn first(&self, batch: &Batch) -> Result<Tensor, TchError> {
+        let (hidden, last) = self.up_to_last(batch)?;
+        // The last layer computes no other token.
+        last.forward(&hidden, &hidden.f_narrow(1, 0, 1)?, batch.mask.as_ref())?.f_squeeze_dim(1)
+    }
+
+    /// The mean of the vectors of each row's tokens, special ones included, `[rows, width]`, in `f32`.
+    ///
+    /// # Errors
+    /// As [`Bert::first`].
+    pub fn mean(&self, batch: &Batch) -> Result<Tensor, TchError> {
+        let (hidden, last) = self.up_to_last(batch)?;
+        let all = last.forward(&hidden, &hidden, batch.mask.as_ref())?.f_to_kind(Kind::Float)?;
+        let Some(mask) = &batch.mask else { return all.f_mean_dim(1, false, Kind::Float) };
+        let mask = mask.f_view([all.size()[0], -1, 1])?.f_to_kind(Kind::Float)?;
+        let sum = all.f_mul(&mask)?.f_sum_dim_intlist(1, false, Kind::Float)?;
+        sum.f_div(&mask.f_sum_dim_intlist(1, false, Kind::Float)?)
+    }
+
+    /// What the last layer works on, and that layer.
+    fn up_to_last(&self, batch: &Batch) -> Result<(Tensor, &Layer), TchError> {
         let longest = batch.ids.size()[1];
-        let words = Tensor::f_embedding(&self.words, &batch.ids, -1, false, false)?;
-        let mut hidden = self.norm.forward(&words.f_add(&self.places.f_narrow(0, 0, longest)?)?)?;
+        let words = Tensor::f_embedding(&self.words, &batch.ids, self.pad, false, false)?;
+        let embedded = self.norm.forward(&words.f_add(&self.places.f_narrow(0, 0, longest)?)?)?;
+        let mut hidden = drop_out(embedded, self.dropout)?;
         let (last, others) = self.layers.split_last().expect("a checked config has a layer at least");
         for layer in others {
             hidden = layer.forward(&hidden, &hidden, batch.mask.as_ref())?;
         }
-        // Only the first token is pooled, so the last layer computes no other.
-        let first = last.forward(&hidden, &hidden.f_narrow(1, 0, 1)?, batch.mask.as_ref())?;
-        self.pooler.forward(&first.f_squeeze_dim(1)?)?.f_tanh()
+        Ok((hidden, last))
     }
 }
 
@@ -106,10 +150,11 @@ struct Layer {
     narrow_norm: Norm,
     heads: i64,
     activation: Activation,
+    dropout: Dropout,
 }
 
 impl Layer {
-    fn new(weights: &mut Weights, number: i64, config: &BertConfig) -> Result<Self, ModelFault> {
+    fn new(weights: &mut Weights, number: i64, config: &BertConfig, dropout: Dropout) -> Result<Self, ModelFault> {
         let (width, inner) = (config.hidden_size, config.intermediate_size);
         let name = |part: &str| format!("encoder.layer.{number}.{part}");
         let mut parts = Vec::with_capacity(3);
@@ -126,22 +171,26 @@ impl Layer {
             narrow_norm: Norm::new(weights, &name("output.LayerNorm"), config)?,
             heads: config.num_attention_heads,
             activation: config.hidden_act,
+            dropout,
         })
     }
 
     /// `tokens` is `all` or a leading part of it: those whose new vectors are wanted. Each attends to all tokens.
     fn forward(&self, all: &Tensor, tokens: &Tensor, mask: Option<&Tensor>) -> Result<Tensor, TchError> {
         let (query, key, value) = self.project(all, tokens)?;
-        let mixed = Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, 0.0, false, None, false)?;
+        let dropped = self.dropout.attention;
+        let mixed = Tensor::f_scaled_dot_product_attention(&query, &key, &value, mask, dropped, false, None, false)?;
         let mixed = mixed.f_transpose(1, 2)?.f_flatten(2, 3)?;
-        let attended = self.output_norm.forward(&self.output.forward(&mixed)?.f_add(tokens)?)?;
+        let output = drop_out(self.output.forward(&mixed)?, self.dropout.hidden)?;
+        let attended = self.output_norm.forward(&output.f_add(tokens)?)?;
         let wide = self.widen.forward(&attended)?;
         let wide = match self.activation {
             Activation::Gelu => wide.f_gelu("none")?,
             Activation::GeluTanh => wide.f_gelu("tanh")?,
             Activation::Relu => wide.f_relu()?,
         };
-        self.narrow_norm.forward(&self.narrow.forward(&wide)?.f_add(&attended)?)
+        let narrow = drop_out(self.narrow.forward(&wide)?, self.dropout.hidden)?;
+        self.narrow_norm.forward(&narrow.f_add(&attended)?)
     }
 
     /// Query of `tokens`, key and value of `all`, each `[rows, heads, length, width / heads]`.

@@ -5,9 +5,11 @@ use std::path::Path;
 use tch::{Device, Kind, TchError};
 
 use super::{
-    bert::{Batch, Bert, Linear},
+    bert::{Batch, Bert, Dropout},
     config::BertConfig,
     fault::ModelFault,
+    head::Head,
+    inference::Model,
     weights::Weights,
 };
 
@@ -15,45 +17,40 @@ use super::{
 #[derive(Debug)]
 pub struct Classifier {
     bert: Bert,
-    head: Linear,
+    head: Head,
     /// Class numbers of negative, neutral and positive.
     classes: [i64; 3],
     config: BertConfig,
     device: Device,
 }
 
-impl Classifier {
-    /// Loads a model folder, and says how many bytes its tensors take.
-    ///
-    /// # Errors
-    /// When the folder does not hold a BERT that tells negative, neutral and positive apart.
-    pub fn load(folder: &Path, device: Device, kind: Kind) -> Result<(Self, u64), ModelFault> {
+impl Model for Classifier {
+    const WHAT: &'static str = "sentiment";
+
+    /// Fails also when the folder does not hold a BERT that tells negative, neutral and positive apart.
+    fn load(folder: &Path, device: Device, kind: Kind) -> Result<(Self, u64), ModelFault> {
         let config = BertConfig::read(folder)?;
         let classes = config.sentiment_classes()?;
         let mut weights = Weights::read(folder, device, kind)?;
-        let bert = Bert::new(&mut weights, &config)?;
-        let head = Linear::new(&mut weights, "classifier", 3, config.hidden_size)?;
+        let bert = Bert::new(&mut weights, &config, Dropout::NONE)?;
+        let head = Head::new(&mut weights, &config, 3, Dropout::NONE)?;
         Ok((Self { bert, head, classes, config, device }, weights.taken()))
     }
 
-    /// The longest row that it reads, in tokens.
-    #[must_use]
-    pub const fn longest_row(&self) -> usize {
-        self.config.max_position_embeddings as usize
+    fn longest_row(&self) -> usize {
+        self.config.longest_row()
     }
+}
 
+impl Classifier {
     /// Logits of each row in the order negative, neutral, positive. Rows keep their order.
     ///
     /// # Errors
     /// When a token is not one of the model's, or libtorch refuses for want of memory.
     pub fn logits(&self, rows: &[&[u32]]) -> Result<Vec<[f32; 3]>, ModelFault> {
-        // libtorch checks numbers on the CPU only; on CUDA one that is too large would end the process's use of the card.
-        let size = self.config.vocab_size;
-        if let Some(&found) = rows.iter().copied().flatten().find(|&&id| size <= i64::from(id)) {
-            return Err(ModelFault::ForeignToken { found, size });
-        }
+        self.config.check_tokens(rows)?;
         let batch = Batch::new(rows, self.config.pad_token_id, self.device)?;
-        let logits = self.head.forward(&self.bert.pooled(&batch)?)?;
+        let logits = self.head.logits(&self.bert.first(&batch)?)?;
         Ok(self.in_order(&logits, rows.len())?)
     }
 

@@ -1,6 +1,6 @@
 //! Finds the text and grade columns of a table by their names. Pure.
 
-use super::parameters::TextColumns;
+use super::request::TextColumns;
 use crate::skills::SkillError;
 
 /// Names that a text column goes by, in the order in which they are looked for.
@@ -47,7 +47,7 @@ pub fn grade_columns(columns: &[String]) -> Vec<usize> {
 }
 
 /// Exactly as written, else without regard to case and accents.
-fn find(columns: &[String], name: &str) -> Option<usize> {
+pub(super) fn find(columns: &[String], name: &str) -> Option<usize> {
     let folded = fold(name);
     columns
         .iter()

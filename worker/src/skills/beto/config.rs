@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
-use super::fault::ModelFault;
+use super::{bert::Dropout, fault::ModelFault};
 
 /// The shape of a BERT, from the `config.json` that Hugging Face transformers writes.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,6 +33,18 @@ pub struct BertConfig {
     /// Fills up the shorter rows of a batch.
     #[serde(default)]
     pub pad_token_id: i64,
+    /// What is dropped of hidden vectors in training.
+    #[serde(default = "tenth")]
+    pub hidden_dropout_prob: f64,
+    /// What is dropped of attention in training.
+    #[serde(default = "tenth")]
+    pub attention_probs_dropout_prob: f64,
+    /// What is dropped of the pooled vector in training; as of hidden vectors when absent.
+    #[serde(default)]
+    pub classifier_dropout: Option<f64>,
+    /// Deviation of new weights.
+    #[serde(default = "fiftieth")]
+    pub initializer_range: f64,
     #[serde(default)]
     position_embedding_type: Option<String>,
     /// Names of the classes by number.
@@ -60,6 +72,14 @@ const fn two() -> i64 {
 
 const fn tiny() -> f64 {
     1e-12
+}
+
+const fn tenth() -> f64 {
+    0.1
+}
+
+const fn fiftieth() -> f64 {
+    0.02
 }
 
 impl BertConfig {
@@ -99,6 +119,12 @@ impl BertConfig {
         if let Some((name, size)) = sizes.into_iter().find(|&(_, size)| !(1..=1 << 24).contains(&size)) {
             return Err(ModelFault::config(format!("`{name}` is {size}; must be a size from 1 to 16777216")));
         }
+        let dropout = config.dropout();
+        if [dropout.hidden, dropout.attention, dropout.head].iter().any(|p| !(0.0..1.0).contains(p)) {
+            return Err(ModelFault::config(
+                "a dropout is not a probability below 1: see `hidden_dropout_prob`, `attention_probs_dropout_prob` and `classifier_dropout`",
+            ));
+        }
         if config.hidden_size % config.num_attention_heads != 0 {
             let (width, heads) = (config.hidden_size, config.num_attention_heads);
             return Err(ModelFault::config(format!(
@@ -110,6 +136,42 @@ impl BertConfig {
             return Err(ModelFault::config(format!("`pad_token_id` is {pad}; must be below `vocab_size`, {size}")));
         }
         Ok(config)
+    }
+
+    /// What training drops.
+    #[must_use]
+    pub fn dropout(&self) -> Dropout {
+        Dropout {
+            hidden: self.hidden_dropout_prob,
+            attention: self.attention_probs_dropout_prob,
+            head: self.classifier_dropout.unwrap_or(self.hidden_dropout_prob),
+        }
+    }
+
+    /// The longest row that the model reads, in tokens.
+    #[must_use]
+    pub const fn longest_row(&self) -> usize {
+        self.max_position_embeddings as usize
+    }
+
+    /// Checks that every token is one of the model's. libtorch does so on the CPU only; on CUDA one that is too large would end the
+    /// process's use of the card.
+    ///
+    /// # Errors
+    /// When one is not.
+    pub fn check_tokens(&self, rows: &[&[u32]]) -> Result<(), ModelFault> {
+        let size = self.vocab_size;
+        match rows.iter().copied().flatten().find(|&&id| size <= i64::from(id)) {
+            Some(&found) => Err(ModelFault::ForeignToken { found, size }),
+            None => Ok(()),
+        }
+    }
+
+    /// The config of such a model with other classes.
+    #[must_use]
+    pub fn telling(&self, classes: &[String]) -> Self {
+        let id2label = classes.iter().enumerate().map(|(id, name)| (id.to_string(), name.clone())).collect();
+        Self { id2label, ..self.clone() }
     }
 
     /// The numbers of the classes negative, neutral and positive.

@@ -73,7 +73,8 @@ impl From<ModelFault> for SkillError {
     fn from(fault: ModelFault) -> Self {
         match fault {
             ModelFault::Torch(error) => torch_error(&error),
-            other => Self::Permanent(other.to_string()),
+            // The task named the model: whatever is wrong with its folder is wrong with that field.
+            other => Self::invalid("model", other.to_string()),
         }
     }
 }

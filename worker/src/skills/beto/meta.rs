@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     clean::Comment,
     features::{SEED, WordFeatures},
-    parameters::{Parameters, Source},
+    parameters::Parameters,
     verdict::Verdict,
 };
 use crate::models::ModelFolder;
@@ -68,8 +68,8 @@ pub fn meta(
     // The whole description of the table is not a parameter that anybody asked for.
     let _ = requested.remove("source");
     let meta = json!({
-        "dataset_id": run.parameters.dataset_id,
-        "source": source(&run.parameters.source),
+        "dataset_id": run.parameters.request.dataset_id,
+        "source": run.parameters.request.source.named(),
         "text_columns": run.text_columns,
         "grade_columns": run.grade_columns,
         "grade_scale": run.grade_scale,
@@ -110,15 +110,6 @@ fn applied(run: &Run<'_>, features: Option<&WordFeatures>) -> Value {
         applied["n_components"] = json!(features.width());
     }
     applied
-}
-
-fn source(source: &Source) -> Value {
-    match source {
-        Source::Table(table) => json!({
-            "dataset_id": table.dataset_id, "table_key": table.table_key, "commit_id": table.commit_id, "uri": table.uri
-        }),
-        Source::Input(uri) => json!({ "uri": uri }),
-    }
 }
 
 /// A share of a whole; 0 of nothing.

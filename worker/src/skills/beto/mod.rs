@@ -1,4 +1,5 @@
-//! The `beto.preprocess` skill: sentiment of Spanish comments, row by row of a table.
+//! BERT over the comments of a table: `beto.preprocess` labels their sentiment, `beto.embed` gives their vectors,
+//! `beto.finetune` trains it.
 
 pub mod batches;
 pub mod bert;
@@ -7,19 +8,24 @@ pub mod classifier;
 pub mod clean;
 pub mod columns;
 pub mod config;
+pub mod embed;
 pub mod fault;
 pub mod features;
+pub mod finetune;
 pub mod grades;
+pub mod head;
 pub mod inference;
 pub mod lsa;
 pub mod meta;
 pub mod output;
 pub mod parameters;
 mod preprocess;
+pub mod reading;
+pub mod request;
 pub mod table;
 pub mod tfidf;
 pub mod tokens;
 pub mod verdict;
 pub mod weights;
 
-pub use preprocess::BetoPreprocess;
+pub use self::{embed::BetoEmbed, finetune::BetoFinetune, preprocess::BetoPreprocess};

@@ -78,11 +78,10 @@ fn score_columns(scores: &[(Option<f64>, Score)]) -> [(&'static str, ArrayRef); 
     ]
 }
 
-/// Reads the source again, batch by batch, and writes its rows with the findings beside them. A source column that has the
-/// name of a new one is replaced. Rows without text are left out unless `keep_empty`.
+/// Writes the source's rows with the findings beside them. Rows without text are left out unless `keep_empty`.
 ///
 /// # Errors
-/// When the source cannot be read any more, or the file cannot be written.
+/// As [`write_beside`].
 pub fn write(
     source: &Path,
     description: &Description,
@@ -90,8 +89,26 @@ pub fn write(
     keep_empty: bool,
     to: &Path,
 ) -> Result<Written, SkillError> {
+    let columns = |start, end| findings.columns(start, end);
+    let kept = |start: usize, end: usize| (!keep_empty).then(|| has_text(&findings.comments[start..end]));
+    write_beside((source, description), findings.comments.len(), columns, kept, to)
+}
+
+/// Reads the source again, batch by batch, and writes its rows with new columns beside them. A source column that has the
+/// name of a new one is replaced. `columns` and `kept` are given the numbers of a range of the `rows` that were read before: they
+/// tell its new columns, and which of its rows are written where not all are.
+///
+/// # Errors
+/// When the source cannot be read any more, or the file cannot be written.
+pub fn write_beside(
+    (source, description): (&Path, &Description),
+    rows: usize,
+    columns: impl Fn(usize, usize) -> Vec<(String, ArrayRef)>,
+    kept_rows: impl Fn(usize, usize) -> Option<BooleanArray>,
+    to: &Path,
+) -> Result<Written, SkillError> {
     let reader = relevo_tables::open(source, description).map_err(unreadable)?;
-    let new: Vec<(String, ArrayRef)> = findings.columns(0, 0);
+    let new: Vec<(String, ArrayRef)> = columns(0, 0);
     let kept: Vec<usize> = (0..reader.schema().fields().len())
         .filter(|&place| new.iter().all(|(name, _)| name != reader.schema().field(place).name()))
         .collect();
@@ -103,11 +120,11 @@ pub fn write(
     for batch in reader {
         let batch = batch.map_err(unreadable)?;
         let end = start + batch.num_rows();
-        if findings.comments.len() < end {
+        if rows < end {
             return Err(SkillError::Transient("the table grew while it was read".to_owned()));
         }
-        let batch = beside(&batch, &kept, findings.columns(start, end), &schema).and_then(|batch| {
-            if keep_empty { Ok(batch) } else { filter_record_batch(&batch, &has_text(&findings.comments[start..end])) }
+        let batch = beside(&batch, &kept, columns(start, end), &schema).and_then(|batch| {
+            kept_rows(start, end).map_or_else(|| Ok(batch.clone()), |rows| filter_record_batch(&batch, &rows))
         });
         writer
             .write(&batch.map_err(|error| SkillError::Permanent(format!("the output cannot be laid out: {error}")))?)

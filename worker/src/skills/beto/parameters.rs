@@ -1,33 +1,10 @@
 //! The parameters of `beto.preprocess`: what may be asked for, its defaults and its ranges. Nothing is read or computed here.
 
-use relevo_shared::dataset::TableRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::request::Request;
 use crate::skills::{SkillError, fields::Fields};
-
-/// The model that is taken when none is named.
-pub const DEFAULT_MODEL: &str = "finiteautomata/beto-sentiment-analysis";
-
-/// Where the rows come from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// A table of a dataset, pinned to a commit.
-    Table(Box<TableRef>),
-    /// A file in S3, whose format is found out from its bytes.
-    Input(String),
-}
-
-/// A name or a list of names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum TextColumns {
-    /// One column.
-    One(String),
-    /// Several, joined in this order.
-    Many(Vec<String>),
-}
 
 /// How a row is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,32 +36,12 @@ pub enum TextFeatures {
     TfidfLsa,
 }
 
-/// Number format of the forward pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DtypeChoice {
-    /// `bf16` on CUDA, `fp32` on a CPU.
-    Auto,
-    /// 32-bit floating point.
-    Fp32,
-    /// 16-bit brain floating point; the result tells how many labels agree with `fp32` on a sample.
-    Bf16,
-}
-
 /// Checked parameters. Serialised into the result as the parameters that were applied.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Parameters {
-    /// Where the rows come from; not repeated among the applied parameters.
-    #[serde(skip)]
-    pub source: Source,
-    /// Names the output files.
-    pub dataset_id: Option<String>,
-    /// The text; detected when absent.
-    pub text_col: Option<TextColumns>,
-    /// Model name or `s3://` prefix.
-    pub model: String,
-    /// Tokens per row, special tokens included, 3 to 512; when absent 128, or fewer where the model reads no more.
-    pub max_length: Option<usize>,
+    /// The rows, the text and the model.
+    #[serde(flatten)]
+    pub request: Request,
     /// Tokens per batch, padding included; by device when absent.
     pub batch_tokens: Option<usize>,
     /// The acceptance rule.
@@ -99,8 +56,6 @@ pub struct Parameters {
     pub keep_empty_text: bool,
     /// What rows without text get.
     pub empty_text_policy: EmptyTextPolicy,
-    /// Words below which a row counts as one without text.
-    pub min_tokens: usize,
     /// Word features.
     pub text_feats: TextFeatures,
     /// Rows that must hold a term: a count from 1 up, below 1 a fraction.
@@ -111,10 +66,6 @@ pub struct Parameters {
     pub tfidf_max_features: usize,
     /// Width of the reduced features.
     pub n_components: usize,
-    /// Whether URLs, e-mail addresses, phone numbers, mentions and hashtags become placeholders.
-    pub normalize_text: bool,
-    /// Number format of the forward pass.
-    pub dtype: DtypeChoice,
 }
 
 impl Parameters {
@@ -124,26 +75,9 @@ impl Parameters {
     /// `InvalidInput` with one detail for each field that is wrong.
     pub fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
-        let table: Option<Box<TableRef>> = fields.optional("source", "the table that the job was pinned to");
-        let input: Option<String> = fields.optional("input", "an S3 URI such as s3://bucket/key.csv");
-        let dataset_id = fields.optional::<Value>("dataset_id", "a name").and_then(|id| match id {
-            Value::String(id) => Some(id),
-            Value::Number(id) => Some(id.to_string()),
-            _ => {
-                fields.fault("dataset_id", "must be a string or a number");
-                None
-            }
-        });
-        // These two chose the table when the job was created; they come along because the job's input is passed on whole.
-        let _: Option<String> = fields.optional("table_key", "a string");
-        let _: Option<String> = fields.optional("source_ref", "a string");
         let unit = 0.0..=1.0;
         let read = Self {
-            source: source(table, input, &mut fields),
-            dataset_id,
-            text_col: text_columns(&mut fields),
-            model: fields.or("model", DEFAULT_MODEL.to_owned(), "a model's name or an s3:// prefix"),
-            max_length: fields.optional_within("max_length", &(3..=512)),
+            request: Request::read(&mut fields),
             batch_tokens: fields.optional_within("batch_tokens", &(16..=1_048_576)),
             beto_mode: fields.or("beto_mode", BetoMode::Probs, "probs or simple"),
             threshold: fields.within("threshold", 0.75, &unit),
@@ -151,65 +85,15 @@ impl Parameters {
             neu_min: fields.within("neu_min", 0.75, &unit),
             keep_empty_text: fields.or("keep_empty_text", true, "true or false"),
             empty_text_policy: fields.or("empty_text_policy", EmptyTextPolicy::Neutral, "neutral or zero"),
-            min_tokens: fields.within("min_tokens", 1, &(1..=512)),
             text_feats: fields.or("text_feats", TextFeatures::None, "none or tfidf_lsa"),
             tfidf_min_df: frequency("tfidf_min_df", 3.0, &mut fields),
             tfidf_max_df: frequency("tfidf_max_df", 1.0, &mut fields),
             tfidf_max_features: fields.within("tfidf_max_features", 20_000, &(1..=1_000_000)),
             n_components: fields.within("n_components", 64, &(1..=1024)),
-            normalize_text: fields.or("normalize_text", true, "true or false"),
-            dtype: fields.or("dtype", DtypeChoice::Auto, "auto, fp32 or bf16"),
         };
-        if read.model.trim().is_empty() {
-            fields.fault("model", "must be a model's name or an s3:// prefix");
-        }
         fields.finish()?;
         Ok(read)
     }
-
-    /// The stem of the output's file names.
-    #[must_use]
-    pub fn output_stem(&self) -> String {
-        let name = match (&self.dataset_id, &self.source) {
-            (Some(id), _) => id.as_str(),
-            (None, Source::Table(table)) => table.dataset_id.as_str(),
-            (None, Source::Input(uri)) => {
-                let file = uri.rsplit('/').next().unwrap_or_default();
-                file.rsplit_once('.').map_or(file, |(stem, _)| stem)
-            }
-        };
-        // A dataset's name becomes part of a file name and of an S3 key.
-        let safe: String =
-            name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect();
-        format!("{}_beto", safe.trim_start_matches('.'))
-    }
-}
-
-fn source(table: Option<Box<TableRef>>, input: Option<String>, fields: &mut Fields) -> Source {
-    match (table, input) {
-        (Some(table), None) => return Source::Table(table),
-        (None, Some(uri))
-            if uri.strip_prefix("s3://").is_some_and(|rest| rest.contains('/') && !rest.ends_with('/')) =>
-        {
-            return Source::Input(uri);
-        }
-        (None, Some(_)) => fields.fault("input", "must be an S3 URI such as s3://bucket/key.csv"),
-        (Some(_), Some(_)) => fields.fault("input", "must be left out when the job names a dataset"),
-        (None, None) => fields.fault("dataset_id", "must name a dataset, unless `input` gives the S3 URI of a file"),
-    }
-    Source::Input(String::new())
-}
-
-fn text_columns(fields: &mut Fields) -> Option<TextColumns> {
-    let columns = fields.optional("text_col", "a column's name or a list of names")?;
-    let wrong = match &columns {
-        TextColumns::One(name) => name.is_empty(),
-        TextColumns::Many(names) => names.is_empty() || names.iter().any(String::is_empty),
-    };
-    if wrong {
-        fields.fault("text_col", "must be a column's name or a list of names, none of them empty");
-    }
-    Some(columns)
 }
 
 fn frequency(name: &'static str, default: f64, fields: &mut Fields) -> f64 {
@@ -226,6 +110,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::skills::beto::request::DEFAULT_MODEL;
 
     fn read(parameters: &Value) -> Result<Parameters, SkillError> {
         Parameters::read(parameters.as_object().unwrap())
@@ -262,7 +147,7 @@ mod tests {
                 "dtype": "auto"
             })
         );
-        assert_eq!(read.output_stem(), "cursos_2024_beto");
+        assert_eq!(read.request.output_stem("beto"), "cursos_2024_beto");
     }
 
     #[test]
@@ -298,6 +183,6 @@ mod tests {
     fn a_dataset_name_cannot_leave_the_folder() {
         let read = read(&json!({"input": "s3://b/k", "dataset_id": "../../etc/passwd"})).unwrap();
 
-        assert_eq!(read.output_stem(), "_.._etc_passwd_beto");
+        assert_eq!(read.request.output_stem("beto"), "_.._etc_passwd_beto");
     }
 }

@@ -7,11 +7,10 @@ use std::{
 };
 
 use relevo_shared::{job::LogLevel, worker::Task};
-use relevo_tables::Description;
 use serde_json::{Value, json};
-use tch::Kind;
 
 use super::{
+    classifier::Classifier,
     clean::Comment,
     fault::torch_error,
     features::WordFeatures,
@@ -19,9 +18,11 @@ use super::{
     inference::Inference,
     meta::{Run, meta},
     output::{self, Findings},
-    parameters::{DtypeChoice, Parameters, Source, TextFeatures},
-    table::{Rows, unreadable},
-    tokens::{BertTokenizer, Tokens},
+    parameters::{Parameters, TextFeatures},
+    reading::{Table, bring, prepare},
+    request::Source,
+    table::Rows,
+    tokens::Tokens,
     verdict::{Acceptance, Verdict, on_nothing, on_text},
 };
 use crate::{
@@ -62,8 +63,6 @@ impl Skill for BetoPreprocess {
 
 /// The table of the source's dataset that the labelled rows become; rows of a file belong to no dataset.
 const LABELLED: &str = "beto";
-/// Tokens per row when no length is asked for.
-const USUAL_LENGTH: usize = 128;
 
 /// The stages, and how far the task is when each ends.
 const LOAD: (&str, f64) = ("load", 0.08);
@@ -79,11 +78,10 @@ impl BetoPreprocess {
 
         let loaded = stage(context, LOAD, self.load(&parameters, context)).await?;
         let Loaded { table, mut rows, folder, inference, max_length } = loaded;
-        tell_columns(&rows, context);
 
         let began = Instant::now();
         let texts = std::mem::take(&mut rows.texts);
-        let prepared = prepare(Arc::clone(&parameters), texts, folder.path.clone(), max_length);
+        let prepared = prepare(&parameters.request, texts, folder.path.clone(), max_length);
         let (comments, tokens) = stage(context, PREPROCESS, prepared).await?;
         let judged = stage(context, INFERENCE, judge(&parameters, &inference, &comments, &tokens, context)).await?;
         let seconds = judged.ended.duration_since(began).as_secs_f64();
@@ -91,7 +89,7 @@ impl BetoPreprocess {
         let (scores, grade_scale, beta) = score(&rows, &judged.verdicts);
         let features = stage(context, FEATURES, self.word_features(&parameters, &comments, context)).await?;
         let findings = Arc::new(Findings { comments, verdicts: judged.verdicts, scores, features });
-        let stem = parameters.output_stem();
+        let stem = parameters.request.output_stem("beto");
         let parquet = context.work_dir().join(format!("{stem}.parquet"));
         let written =
             stage(context, WRITE, write(table, Arc::clone(&findings), parameters.keep_empty_text, parquet.clone()))
@@ -117,37 +115,19 @@ impl BetoPreprocess {
         };
         let mut meta = meta(&run, &findings.comments, &findings.verdicts, findings.features.as_ref());
         meta.insert("output_bytes".to_owned(), json!(written.bytes));
-        let upload = upload(&mut meta, &parameters.source, &stem, parquet, findings.features.as_ref(), context);
+        let upload = upload(&mut meta, &parameters.request.source, &stem, parquet, findings.features.as_ref(), context);
         stage(context, UPLOAD, upload).await?;
         Ok(Value::Object(meta))
     }
 
     /// Brings the table and the model here, and reads the texts.
     async fn load(&self, parameters: &Arc<Parameters>, context: &TaskContext) -> Result<Loaded, SkillError> {
-        let folder = self.models.obtain(&parameters.model, context).await?;
-        let kind = match parameters.dtype {
-            DtypeChoice::Auto => self.device.usual_kind(),
-            DtypeChoice::Fp32 => Kind::Float,
-            DtypeChoice::Bf16 => Kind::BFloat16,
-        };
+        let request = &parameters.request;
+        let folder = self.models.obtain(&request.model, context).await?;
+        let kind = request.dtype.on(&self.device);
         let inference = Inference::new(self.device.clone(), folder.clone(), kind, parameters.batch_tokens);
-        let max_length = row_length(parameters.max_length, inference.load().await?)?;
-        let path = context.work_dir().join("source");
-        let (uri, format) = match &parameters.source {
-            Source::Table(table) => (&table.uri, Some(table.format)),
-            Source::Input(uri) => (uri, relevo_tables::sniff_format(None, Some(uri), &[])),
-        };
-        context.download(uri, &path).await?;
-        let parameters = Arc::clone(parameters);
-        let (table, rows) = off_the_clock(move || {
-            let description = match &parameters.source {
-                Source::Table(table) => Description::from(table.as_ref()),
-                Source::Input(_) => relevo_tables::describe(&path, format).map_err(unreadable)?,
-            };
-            let rows = Rows::read(&path, &description, parameters.text_col.as_ref())?;
-            Ok((Table { path, description }, rows))
-        })
-        .await?;
+        let max_length = request.row_length(inference.load().await?)?;
+        let (table, rows) = bring(request, context).await?;
         Ok(Loaded { table, rows, folder, inference, max_length })
     }
 
@@ -177,16 +157,11 @@ impl BetoPreprocess {
     }
 }
 
-struct Table {
-    path: PathBuf,
-    description: Description,
-}
-
 struct Loaded {
     table: Table,
     rows: Rows,
     folder: ModelFolder,
-    inference: Inference,
+    inference: Inference<Classifier>,
     max_length: usize,
 }
 
@@ -197,49 +172,10 @@ struct Judged {
     agreement: Option<f64>,
 }
 
-/// Tokens per row: what was asked for, if the model reads that many; else what it reads, up to the usual length.
-fn row_length(asked: Option<usize>, longest: usize) -> Result<usize, SkillError> {
-    match asked {
-        Some(asked) if longest < asked => {
-            let reason = format!("must be at most {longest}, the longest row that this model reads");
-            Err(SkillError::invalid("max_length", reason))
-        }
-        Some(asked) => Ok(asked),
-        None => Ok(USUAL_LENGTH.min(longest)),
-    }
-}
-
-fn tell_columns(rows: &Rows, context: &TaskContext) {
-    let grades: Vec<&str> = rows.grades.iter().map(|(name, _)| name.as_str()).collect();
-    let facts = json!({ "rows": rows.texts.len(), "text_columns": rows.text_columns, "grade_columns": grades });
-    context.log(LogLevel::Info, format!("read {} rows", rows.texts.len()), Some(facts));
-}
-
-/// Cleans all texts, and tokenises those that say something; a row without text has no tokens.
-async fn prepare(
-    asked: Arc<Parameters>,
-    texts: Vec<String>,
-    model: PathBuf,
-    max_length: usize,
-) -> Result<(Vec<Comment>, Vec<Option<Arc<Tokens>>>), SkillError> {
-    off_the_clock(move || {
-        let tokenizer = BertTokenizer::read(&model)?;
-        let comments: Vec<Comment> =
-            texts.into_iter().map(|text| Comment::new(text, asked.normalize_text, asked.min_tokens)).collect();
-        let speaking: Vec<&str> =
-            comments.iter().filter(|comment| comment.has_text).map(|comment| comment.clean.as_str()).collect();
-        let mut encoded = tokenizer.encode(&speaking, max_length)?.into_iter();
-        let tokens =
-            comments.iter().map(|comment| if comment.has_text { encoded.next().map(Arc::new) } else { None }).collect();
-        Ok((comments, tokens))
-    })
-    .await
-}
-
 /// The verdict on every row.
 async fn judge(
     parameters: &Parameters,
-    inference: &Inference,
+    inference: &Inference<Classifier>,
     comments: &[Comment],
     tokens: &[Option<Arc<Tokens>>],
     context: &TaskContext,
@@ -255,7 +191,7 @@ async fn judge(
         );
         context.is_cancelled()
     };
-    let logits = inference.run(&rows, told).await?;
+    let logits = inference.run(&rows, Classifier::logits, told).await?;
     let ended = Instant::now();
     let agreement = inference.agreement_with_fp32(&rows, &logits).await?;
     if let Some(agreement) = agreement {

@@ -9,7 +9,7 @@ use relevo_tables::{Description, TableError};
 
 use super::{
     columns::{grade_columns, text_columns},
-    parameters::TextColumns,
+    request::TextColumns,
 };
 use crate::skills::{SkillError, tabular::table_error};
 

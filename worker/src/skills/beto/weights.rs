@@ -14,6 +14,7 @@ pub struct Weights {
     device: Device,
     kind: Kind,
     taken: u64,
+    taken_names: Vec<String>,
 }
 
 impl Weights {
@@ -30,8 +31,32 @@ impl Weights {
         } else {
             return Err(ModelFault::NoWeights);
         };
-        let tensors = named.into_iter().map(|(name, tensor)| (canonical(&name), tensor)).collect();
-        Ok(Self { tensors, device, kind, taken: 0 })
+        let tensors: HashMap<_, _> = named.into_iter().map(|(name, tensor)| (canonical(&name), tensor)).collect();
+        Ok(Self::of(tensors, device, kind))
+    }
+
+    /// Tensors that are here already, by their names without `bert.`.
+    #[must_use]
+    pub const fn of(tensors: HashMap<String, Tensor>, device: Device, kind: Kind) -> Self {
+        Self { tensors, device, kind, taken: 0, taken_names: Vec::new() }
+    }
+
+    /// The same tensors again, none of them taken. They share their memory.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        Self::of(tensors.collect(), self.device, self.kind)
+    }
+
+    /// Whether there is a tensor of that name and shape.
+    #[must_use]
+    pub fn has(&self, name: &str, shape: &[i64]) -> bool {
+        self.tensors.get(name).is_some_and(|tensor| tensor.size() == shape)
+    }
+
+    /// Adds a tensor, or puts another in its place.
+    pub fn put(&mut self, name: &str, tensor: Tensor) {
+        self.tensors.insert(name.to_owned(), tensor);
     }
 
     /// Takes out the tensor `name`, which must have the shape `expected`.
@@ -50,13 +75,25 @@ impl Weights {
         }
         let tensor = tensor.f_to_device(self.device)?.f_to_kind(self.kind)?;
         self.taken += (tensor.numel() * self.kind.elt_size_in_bytes()) as u64;
+        self.taken_names.push(name.to_owned());
         Ok(tensor)
+    }
+
+    /// Takes out the tensor `name` as it is.
+    pub fn remove(&mut self, name: &str) -> Option<Tensor> {
+        self.tensors.remove(name)
     }
 
     /// Memory of all the tensors taken so far, in bytes.
     #[must_use]
     pub const fn taken(&self) -> u64 {
         self.taken
+    }
+
+    /// The names of the tensors taken so far, in that order.
+    #[must_use]
+    pub fn taken_names(&self) -> &[String] {
+        &self.taken_names
     }
 
     /// Takes `name.weight` and `name.bias` of a linear layer, `[out, in]` and `[out]`.
