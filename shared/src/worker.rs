@@ -265,6 +265,7 @@ pub struct Task {
     pub heartbeat_seconds: Option<u32>,
     /// The fencing number of this claim: to be sent back with progress and result.
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 18_446_744_073_709_551_615_u64)]
     pub lease_token: Option<u64>,
     /// Which attempt this is, from 1.
     #[serde(default = "first_attempt")]
@@ -312,6 +313,7 @@ pub struct TaskResult {
     pub error: Option<TaskError>,
     /// The token that came with the task.
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 18_446_744_073_709_551_615_u64)]
     pub lease_token: Option<u64>,
 }
 
@@ -372,6 +374,7 @@ pub struct ProgressReport {
     pub worker_id: WorkerId,
     /// The token that came with the task.
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 18_446_744_073_709_551_615_u64)]
     pub lease_token: Option<u64>,
     /// 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -440,6 +443,7 @@ pub struct TableCommit {
     pub worker_id: WorkerId,
     /// The token that came with the task.
     #[serde(default, deserialize_with = "crate::whole::optional", skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 18_446_744_073_709_551_615_u64)]
     pub lease_token: Option<u64>,
     /// The dataset, made when it is new.
     #[schema(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")]
