@@ -65,6 +65,8 @@ impl Deref for Turn {
 
 async fn bench() -> Turn {
     let turn = TURNS.lock().await;
+    // For a model as small as this, threads wait for each other longer than they work.
+    tch::set_num_threads(1);
     let settings = SkillSettings { models: vec![golden()], ..SkillSettings::default() };
     Turn { bench: Bench::with(&settings).await, _turn: turn }
 }
