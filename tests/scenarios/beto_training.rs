@@ -7,6 +7,8 @@ use rig::{Relevo, Worker, repository, until};
 use serde_json::{Value, json};
 
 const MODEL: &str = "relevo/demo-sentiment";
+/// Stories run side by side: threads of one worker would wait for those of another.
+const ONE_THREAD: &[(&str, &str)] = &[("OMP_NUM_THREADS", "1")];
 const LONG: Duration = Duration::from_secs(240);
 
 /// Every so many-th of the labelled sentences of the demonstration, with its header.
@@ -30,7 +32,7 @@ fn training(more: &Value) -> Value {
 #[test]
 fn a_model_that_was_trained_here_labels_comments() {
     let relevo = Relevo::shipped();
-    let _worker = Worker::start(&relevo, "learner");
+    let _worker = Worker::start_with(&relevo, "learner", ONE_THREAD);
     let api = relevo.api();
     assert!(api.put("/api/datasets/frases/tables/primary", sentences(40)).status.is_success());
 
@@ -70,7 +72,7 @@ fn a_hyper_parameter_that_is_not_known_is_refused_before_a_job_begins() {
 #[ignore = "slow: run by make proofs"]
 fn a_training_whose_worker_is_killed_ends_with_the_same_model() {
     let relevo = Relevo::shipped();
-    let mut first = Worker::start(&relevo, "first");
+    let mut first = Worker::start_with(&relevo, "first", ONE_THREAD);
     let api = relevo.api();
     assert!(api.put("/api/datasets/frases/tables/primary", sentences(20)).status.is_success());
     let train = || api.create("jobs/beto_finetune", &training(&json!({ "epochs": 6, "patience": 6 })));
@@ -87,7 +89,7 @@ fn a_training_whose_worker_is_killed_ends_with_the_same_model() {
     let folder = jobs.join(&broken).join("checkpoints");
     until("the first checkpoint", LONG, || fs::read_dir(&folder).ok()?.next().map(drop));
     first.process().sigkill();
-    let _second = Worker::start(&relevo, "second");
+    let _second = Worker::start_with(&relevo, "second", ONE_THREAD);
 
     let resumed = api.wait_within(&broken, JobState::Completed, LONG).result.expect("it is completed");
     assert!(resumed["resumed_after_epoch"].as_u64() >= Some(1), "{resumed}");

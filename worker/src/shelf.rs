@@ -101,6 +101,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cleared_shelf_loads_again() {
+        let warm = Arc::<Mutex<Vec<String>>>::default();
+        let mut shelf = Shelf::new(10, Arc::clone(&warm));
+        let in_use = shelf.get("a", "a", || Ok::<_, SkillError>((1, 4))).unwrap();
+
+        shelf.clear();
+
+        assert!(warm.lock().unwrap().is_empty());
+        assert_eq!((*in_use, *shelf.get("a", "a", || Ok::<_, SkillError>((2, 4))).unwrap()), (1, 2));
+    }
+
+    #[test]
     fn a_model_over_the_budget_is_kept_alone() {
         let mut shelf = Shelf::new(10, Arc::default());
         let mut get = |name: &str, bytes| shelf.get(name, name, || Ok::<_, SkillError>(((), bytes))).map(|_| ());

@@ -15,6 +15,8 @@ use crate::skills::{
 
 /// More classes than this are a column of something else, such as numbers or names.
 const MOST: usize = 256;
+/// Characters of a class's name: longer ones are texts.
+const LONGEST: usize = 200;
 
 /// The names of the classes, by number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -73,6 +75,9 @@ impl Labels {
                 return wrong(format!("must hold at most {MOST} classes; there are {count} different values"));
             }
             _ => {}
+        }
+        if let Some(length) = names.iter().map(|name| name.chars().count()).find(|&length| LONGEST < length) {
+            return wrong(format!("must hold classes of at most {LONGEST} characters; one has {length}"));
         }
         let mut names: Vec<String> = names.into_iter().map(str::to_owned).collect();
         if names.iter().all(|name| name.parse::<i64>().is_ok()) {
@@ -149,12 +154,14 @@ mod tests {
 
     #[test]
     fn too_few_and_too_many_classes_are_refused() {
+        let long = "a".repeat(201);
         let many: Vec<String> = (0..300).map(|n| format!("c{n}")).collect();
 
         for (names, words) in [
             (Vec::new(), "no row with text has one"),
             (vec!["a", "a"], "every label is `a`"),
             (many.iter().map(String::as_str).collect(), "there are 300"),
+            (vec!["b", &long], "one has 201"),
         ] {
             let error = Labels::of(names).unwrap_err().to_string();
             assert!(error.starts_with("label_col: ") && error.contains(words), "{error}");

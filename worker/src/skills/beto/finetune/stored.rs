@@ -171,3 +171,23 @@ impl Checkpoint {
         Ok(self.progress)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_checkpoint_is_not_taken_for_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        let named = vec![("weight.a".to_owned(), Tensor::zeros([2], (Kind::Float, Device::Cpu)))];
+
+        write(&named, HashMap::new(), &path).unwrap();
+        let of_others = Checkpoint::load(&path).unwrap();
+        std::fs::write(&path, b"\x89PNG").unwrap();
+        let damaged = Checkpoint::load(&path).unwrap();
+
+        assert!(of_others.is_none() && damaged.is_none());
+        assert!(matches!(Checkpoint::load(&folder.path().join("none")), Err(SkillError::Transient(_))));
+    }
+}

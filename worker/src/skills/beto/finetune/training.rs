@@ -119,6 +119,9 @@ impl<'a> Training<'a> {
             self.tell_step(step, (place, count), figures);
         }
         let judgement = self.judge().await?;
+        if !judgement.loss.is_finite() {
+            return Err(self.came_to_nothing(u64::from(number) * count, "the loss of the rows that judge is no number"));
+        }
         self.end_epoch(number, (count, sum / whole), judgement, began).await
     }
 
@@ -140,17 +143,20 @@ impl<'a> Training<'a> {
         match self.on_learner(move |learner| learner.step(rate, max_norm)).await? {
             Ok(figures) => Ok(figures),
             Err(StepFault::Torch(error)) => Err(torch_error(&error)),
-            Err(fault @ StepFault::NotFinite { .. }) => Err(SkillError::Permanent(format!(
-                "the training came to nothing at step {}: {fault}; try a lower learning_rate than {}",
-                step + 1,
-                self.parameters.learning_rate
-            ))),
+            Err(fault @ StepFault::NotFinite { .. }) => Err(self.came_to_nothing(step + 1, &fault.to_string())),
         }
+    }
+
+    /// The end of a training whose figures are no numbers any more. The checkpoint before it stays.
+    fn came_to_nothing(&self, step: u64, fault: &str) -> SkillError {
+        let rate = self.parameters.learning_rate;
+        SkillError::Permanent(format!(
+            "the training came to nothing at step {step}: {fault}; try a lower learning_rate than {rate}"
+        ))
     }
 
     async fn gather(&mut self, rows: &Arc<Vec<Example>>, step: u64) -> Result<(), SkillError> {
         let micro = self.progress.micro_rows;
-        let draws = rows.len() as u64;
         for from in (0..rows.len()).step_by(micro) {
             if self.context.is_cancelled() {
                 return Err(SkillError::Cancelled);
@@ -158,11 +164,11 @@ impl<'a> Training<'a> {
             let rows = Arc::clone(rows);
             let gathered = self.on_learner(move |learner| {
                 let part = &rows[from..rows.len().min(from + micro)];
+                // A step has fewer rows than 2²⁰, by the limits of its parameters: no two calls have one number.
                 learner.gather(part, learner.weight_of(&rows), (step << 20) + from as u64)
             });
             gathered.await??;
         }
-        debug_assert!(draws < 1 << 20, "a step's rows have numbers of their own");
         Ok(())
     }
 
