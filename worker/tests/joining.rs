@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
 mod bench;
+mod parquet;
 mod s3;
 mod tables;
 

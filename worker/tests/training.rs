@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
 mod bench;
+mod parquet;
 mod s3;
 mod tables;
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use bench::Bench;
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
@@ -192,12 +193,18 @@ async fn every_family_and_head_learns() {
     }
 }
 
+/// The checkpoints of a task; one that is still being written has a name that begins with a full stop.
+fn checkpoints(bench: &Bench, task: &Task) -> Vec<PathBuf> {
+    let folder = bench.object(&format!("s3://data/jobs/{}/checkpoints", task.job_id));
+    let files = fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path());
+    files.filter(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.')).collect()
+}
+
 /// Runs a task until its first checkpoint is there, and stops it.
 async fn abandoned(bench: &Bench, task: &Task) {
     let context = bench.context(task);
-    let folder = bench.object(&format!("s3://data/jobs/{}/checkpoints", task.job_id));
     let stopping = async {
-        while fs::read_dir(&folder).map_or(0, Iterator::count) == 0 {
+        while checkpoints(bench, task).is_empty() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         context.stop(StopReason::LeaseLost);
@@ -234,16 +241,14 @@ async fn a_run_that_was_abandoned_ends_as_if_it_had_not_been() {
 async fn a_checkpoint_of_another_training_is_refused() {
     let bench = Bench::new().await;
     let table = moods(&bench, "moods");
-    let checkpoint = |task: &Task| {
-        let folder = bench.object(&format!("s3://data/jobs/{}/checkpoints", task.job_id));
-        fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
-    };
     let [mine, other] =
         [0.1, 0.2].map(|lr| Bench::task("rbm.train", &of(&table, &training(&json!({ "lr": lr, "epochs": 300 })))));
     for task in [&mine, &other] {
         abandoned(&bench, task).await;
     }
-    fs::copy(checkpoint(&other), checkpoint(&mine)).unwrap();
+    let place = checkpoints(&bench, &mine)[0].strip_prefix(bench.s3.root.path()).unwrap().to_owned();
+    let context = bench.context(&mine);
+    context.upload(&checkpoints(&bench, &other)[0], &format!("s3://{}", place.display())).await.unwrap();
 
     let error = bench.run_in(&mine, &bench.context(&mine)).await.unwrap_err();
 
@@ -263,10 +268,7 @@ async fn a_training_that_runs_away_keeps_its_last_good_checkpoint() {
 
     let (name, reason) = field(&error);
     assert!(name == "lr" && reason.contains("smaller learning rate"), "{error}");
-    let folder = bench.object(&format!("s3://data/jobs/{}/checkpoints", task.job_id));
-    let kept: Vec<_> =
-        fs::read_dir(&folder).map(|files| files.map(|file| file.unwrap().path()).collect()).unwrap_or_default();
-    for file in &kept {
+    for file in checkpoints(&bench, &task) {
         let bytes = fs::read(file).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let weights = tensors.tensor("trainer.weight.0").unwrap();

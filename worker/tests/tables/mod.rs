@@ -1,11 +1,11 @@
 //! Tables for skills that read one: made here, put into the S3 of the bench, and described as an orchestrator would.
 
-use std::{fs, fs::File, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use relevo_shared::dataset::TableRef;
 use relevo_tables::ParquetTableWriter;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::bench::Bench;
 
@@ -39,14 +39,6 @@ impl Bench {
     /// Where an object lies on disk.
     pub(crate) fn object(&self, uri: &str) -> PathBuf {
         self.s3.root.path().join(uri.strip_prefix("s3://").unwrap())
-    }
-
-    /// The rows of a Parquet file: in S3, or where a commit without an orchestrator left it.
-    pub(crate) fn rows(&self, uri: &Value) -> Vec<Map<String, Value>> {
-        let uri = uri.as_str().unwrap();
-        let path = if uri.starts_with("s3://") { self.object(uri) } else { PathBuf::from(uri) };
-        let rows = relevo_tables::json_rows(&relevo_tables::read_head(File::open(path).unwrap(), 10_000).unwrap());
-        rows.unwrap().into_iter().map(|row| row.as_object().unwrap().clone()).collect()
     }
 }
 

@@ -13,14 +13,12 @@ use super::{
 const JUDGED_ROWS: usize = 10_000;
 /// Rows of one piece of work where rows need not be those of a batch.
 const PIECE_ROWS: usize = 8192;
-/// Numbers that one layer of such rows may take: 128 MiB in single precision. Wide layers are looked at in smaller pieces.
-const PIECE_NUMBERS: usize = 1 << 25;
+/// Numbers that one layer of such rows may take: 32 MiB in single precision. Wide layers are looked at in smaller pieces.
+const PIECE_NUMBERS: usize = 1 << 23;
 
 /// Prefixes of the tensors in a checkpoint.
 const TRAINER: &str = "trainer";
-const HEAD: &str = "head";
 const BEST: &str = "best";
-const BEST_HEAD: &str = "best_head";
 
 /// A machine that learns, its data and its head.
 #[derive(Debug)]
@@ -31,7 +29,8 @@ pub(super) struct Stage {
     judged: (Tensor, Option<Tensor>),
     order: Tensor,
     head: Option<Learner>,
-    best: Option<Best>,
+    /// The machine as it was when it was best.
+    best: Option<Vec<(String, Tensor)>>,
     piece: usize,
 }
 
@@ -39,6 +38,7 @@ pub(super) struct Stage {
 #[derive(Debug)]
 struct Learner {
     task: Task,
+    units: i64,
     head: Head,
     /// Places among the training rows.
     rows: Tensor,
@@ -46,12 +46,6 @@ struct Learner {
     fitting: Option<Fitting>,
     /// Hidden probabilities of those rows, piece by piece, for as long as the machine does not change.
     hidden: Vec<Tensor>,
-}
-
-#[derive(Debug)]
-struct Best {
-    machine: Vec<(String, Tensor)>,
-    head: Option<Tensor>,
 }
 
 impl Stage {
@@ -132,6 +126,8 @@ impl Stage {
     /// Begins to fit the head to the machine as it is now: gives the number of pieces for [`Self::see`] and [`Self::pass`].
     pub(super) fn begin_head(&mut self) -> Result<usize, MachineFault> {
         let Some(learner) = &mut self.head else { return Ok(0) };
+        // From nothing: units of little variance have large weights, which a small change of the machine makes wrong by far.
+        learner.head = Head::new(learner.task, learner.units, self.train.device())?;
         learner.fitting = Some(Fitting::new(&learner.head)?);
         learner.hidden.clear();
         Ok(usize::try_from(learner.rows.size()[0]).unwrap_or(0).div_ceil(self.piece))
@@ -191,23 +187,18 @@ impl Stage {
         Ok(Vec::<f64>::try_from(told)?)
     }
 
-    /// Keeps the machine and the head as they are now as the best so far.
+    /// Keeps the machine as it is now as the best so far.
     pub(super) fn keep_best(&mut self) -> Result<(), MachineFault> {
-        let machine = self.trainer.machine().tensors();
-        let machine = machine.into_iter().map(|(name, tensor)| Ok((name, copied(&tensor)?)));
-        let head = self.head.as_ref().map(|learner| copied(learner.head.weights())).transpose()?;
-        self.best = Some(Best { machine: machine.collect::<Result<_, MachineFault>>()?, head });
+        let machine = self.trainer.machine().tensors().into_iter();
+        let kept = machine.map(|(name, tensor)| Ok((name, copied(&tensor)?)));
+        self.best = Some(kept.collect::<Result<_, MachineFault>>()?);
         Ok(())
     }
 
-    /// Goes back to the best, where one was kept.
+    /// Goes back to the best machine, where one was kept. The head is to be fitted to it.
     pub(super) fn return_to_best(&mut self) -> Result<(), MachineFault> {
-        let Some(best) = &self.best else { return Ok(()) };
-        for ((_, mut now), (_, then)) in self.trainer.machine().tensors().into_iter().zip(&best.machine) {
+        for ((_, mut now), (_, then)) in self.trainer.machine().tensors().into_iter().zip(self.best.iter().flatten()) {
             now.f_copy_(then)?;
-        }
-        if let (Some(learner), Some(weights)) = (&mut self.head, &best.head) {
-            learner.head = Head::with_weights(learner.task, weights, weights.device())?;
         }
         Ok(())
     }
@@ -220,42 +211,28 @@ impl Stage {
         Ok(Packed::of(&tensors)?)
     }
 
-    /// Everything that a run needs to go on from here.
+    /// Everything that a run needs to go on from here. The head is not among it: it is fitted anew to each machine.
     pub(super) fn state(&self) -> Result<Packed, MachineFault> {
-        let head = |weights: &Tensor| vec![("weights".to_owned(), weights.shallow_clone())];
         let mut tensors = prefixed(TRAINER, self.trainer.state()?);
-        if let Some(learner) = &self.head {
-            tensors.extend(prefixed(HEAD, head(learner.head.weights())));
-        }
-        if let Some(best) = &self.best {
-            let machine = best.machine.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-            tensors.extend(prefixed(BEST, machine.collect()));
-            tensors.extend(best.head.iter().flat_map(|weights| prefixed(BEST_HEAD, head(weights))));
-        }
+        let best = self.best.iter().flatten().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        tensors.extend(prefixed(BEST, best.collect()));
         Ok(Packed::of(&tensors)?)
     }
 
     /// Goes on from a state.
     pub(super) fn restore(&mut self, state: &Packed) -> Result<(), MachineFault> {
-        let device = self.train.device();
         let mut tensors = state.tensors()?;
-        let weights = |tensors: Vec<(String, Tensor)>| tensors.into_iter().next().map(|(_, tensor)| tensor);
         self.trainer.restore(take(TRAINER, &mut tensors))?;
-        let (head, best_head) = (weights(take(HEAD, &mut tensors)), weights(take(BEST_HEAD, &mut tensors)));
-        if let (Some(learner), Some(kept)) = (&mut self.head, &head) {
-            learner.head = Head::with_weights(learner.task, kept, device)?;
-        }
         let best = take(BEST, &mut tensors);
         if !best.is_empty() {
             // In the order in which the machine names them.
-            let named = self.trainer.machine().tensors().into_iter().map(|(name, _)| {
+            let named = self.trainer.machine().tensors().into_iter().map(|(name, now)| {
                 let found = best.iter().find(|(known, _)| *known == name);
-                let (_, tensor) =
-                    found.ok_or_else(|| MachineFault::MissingTensor { name: name.clone(), expected: Vec::new() })?;
-                Ok((name, tensor.f_to_device(device)?))
+                let missing = || MachineFault::MissingTensor { name: name.clone(), expected: now.size() };
+                let (_, tensor) = found.ok_or_else(missing)?;
+                Ok((name, tensor.f_to_device(self.train.device())?))
             });
-            let machine = named.collect::<Result<_, MachineFault>>()?;
-            self.best = Some(Best { machine, head: best_head.map(|weights| weights.f_to_device(device)).transpose()? });
+            self.best = Some(named.collect::<Result<_, MachineFault>>()?);
         }
         Ok(())
     }
@@ -275,6 +252,7 @@ impl Learner {
         let (rows, known): (Vec<i64>, Vec<f64>) = known.unzip();
         Ok(Self {
             task,
+            units,
             head: Head::new(task, units, device)?,
             rows: Tensor::f_from_slice(&rows)?.f_to_device(device)?,
             truth: Head::truth(task, &known, device)?,

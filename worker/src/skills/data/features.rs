@@ -7,7 +7,7 @@ use datafusion::{
     error::DataFusionError,
     functions_aggregate::expr_fn::{avg, count, max, min, stddev},
     functions_window::expr_fn::row_number,
-    logical_expr::{Expr, ExprFunctionExt, cast, lit},
+    logical_expr::{Expr, ExprFunctionExt, cast, expr::WindowFunction, lit},
     prelude::DataFrame,
 };
 use relevo_shared::{dataset::TableRef, job::LogLevel, worker::Task};
@@ -273,7 +273,12 @@ fn by_row(
     asked: &[Figure],
 ) -> Result<DataFrame, DataFusionError> {
     let by: Vec<Expr> = keys.iter().map(|key| column(key)).collect();
-    let of_group = |figure: Expr| figure.partition_by(by.clone()).build();
+    let of_group = |figure: Expr| match figure {
+        Expr::AggregateFunction(figure) => {
+            Expr::from(WindowFunction::new(figure.func, figure.params.args)).partition_by(by.clone()).build()
+        }
+        other => Ok(other),
+    };
     let mut told = vec![of_group(count(lit(1_i64)))?.alias(GROUP_ROWS)];
     for (name, figure) in figures(numbers, asked) {
         told.push(of_group(figure)?.alias(name));
