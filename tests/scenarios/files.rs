@@ -2,7 +2,7 @@
 
 use relevo_shared::job::JobState;
 use reqwest::Method;
-use rig::{Relevo, text};
+use rig::{Redis, Relevo, text};
 use serde_json::json;
 
 #[test]
@@ -103,4 +103,26 @@ fn a_file_that_is_not_what_its_digest_says_is_not_kept() {
     assert_eq!(refusal.details[0].field, "Content-Digest");
     let download = |name: &str| relevo.api().get(&format!("/api/v1/jobs/{id}/files/download/{name}")).status.as_u16();
     assert_eq!((download("whole.txt"), download("cut.txt")), (302, 404));
+}
+
+#[test]
+fn a_job_cannot_name_the_files_of_another_clients_job() {
+    let (files, redis) = (Relevo::dev(), Redis::start());
+    let s3 = files.environment().iter().filter(|(name, _)| name.starts_with("RELEVO_S3_"));
+    let s3: Vec<(&str, &str)> = s3.map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let relevo = Relevo::serve(&redis, &s3);
+    let (api, bucket) = (relevo.api(), &files.environment()["RELEVO_S3_BUCKET"]);
+    let id = api.create("jobs/by_hand", &json!({}));
+    assert_eq!(api.put(&format!("/api/v1/jobs/{id}/files/content/secret.csv"), "a\n1\n").status, 200);
+    let job = |uri: &str| json!({ "initial_data": { "inputs": ["free", uri] } });
+
+    for key in [format!("jobs/{id}/secret.csv"), format!("./jobs//{id}/secret.csv"), "archive/p00/x".to_owned()] {
+        let problem =
+            relevo.stranger().post("/api/v1/jobs/by_hand", &job(&format!("s3://{bucket}/{key}"))).refusal(422);
+
+        assert_eq!(problem.details[0].field, "initial_data.inputs[1]", "{problem:?}");
+    }
+    let own = api.post("/api/v1/jobs/by_hand", &job(&format!("s3://{bucket}/jobs/{id}/secret.csv")));
+    let elsewhere = relevo.stranger().post("/api/v1/jobs/by_hand", &job(&format!("s3://other/jobs/{id}/secret.csv")));
+    assert_eq!((own.status.as_u16(), elsewhere.status.as_u16()), (202, 202));
 }

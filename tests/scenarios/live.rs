@@ -213,6 +213,20 @@ fn whoever_watches_a_job_that_has_ended_hears_its_end() {
 
         assert_eq!((messages.len(), code), (1, 1000), "{query}: {messages:?}");
         assert_eq!((word(&messages[0], "type"), &messages[0]["metadata"]), ("completed", &json!({ "a": 1 })));
+        let (again, code, _) = stream(&relevo, &id, &format!("?since={}", seq(&messages[0]))).rest();
+        assert_eq!((again.len(), code), (0, 1000), "it is known already");
+    }
+}
+
+#[test]
+fn a_query_that_is_not_understood_is_refused() {
+    let relevo = Relevo::dev();
+    let id = relevo.api().create("jobs/at_once", &json!({ "a": 1 }));
+
+    for (query, field) in [("since=-1", "since"), ("since=", "since"), ("log=info", "log")] {
+        let problem = relevo.api().get(&format!("/api/jobs/{id}/events?{query}")).refusal(422);
+        assert_eq!(problem.details[0].field, field, "{problem:?}");
+        assert!(!problem.error.contains("digit"), "{problem:?}");
     }
 }
 

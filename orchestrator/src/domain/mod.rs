@@ -14,6 +14,7 @@ pub mod placement;
 pub mod progress;
 pub mod quota;
 pub mod ranking;
+pub mod reach;
 pub mod retry;
 pub mod schedule;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Accepts a job: everything is checked before anything is stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use relevo_shared::{BranchId, JobId, job::CreateJob, problem::Detail};
 use serde_json::{Map, Value};
@@ -15,6 +15,8 @@ use crate::{
     clients::Client,
     domain::{
         blueprint::{self, Blueprint, Event},
+        reach::{NamedFile, named_files},
+        scope::Scope,
         task::CHILD_FAILED,
     },
     error::{Error, Result},
@@ -27,6 +29,8 @@ const TIMEOUTS: std::ops::RangeInclusive<u32> = 1..=31_622_400;
 /// Milliseconds that a job may be put off: a year.
 const LATEST_START_MS: i64 = 31_622_400_000;
 const PRIORITIES: std::ops::RangeInclusive<i32> = -1000..=1000;
+/// Jobs whose files one input may name: each is looked up.
+const MOST_NAMED_JOBS: usize = 100;
 /// Bytes of a key that a client chooses.
 const LONGEST_KEY: usize = 256;
 /// When a client with as many unfinished jobs as it may have can try again: some job may have ended by then.
@@ -49,6 +53,8 @@ pub struct Creation {
     pub open_limit: Option<u64>,
     /// How many tasks of the client may run at once.
     pub task_limit: Option<u32>,
+    /// Whether the client sees the jobs of others, and so may use their files.
+    pub sees_all: bool,
     /// W3C trace context of the request.
     pub trace: Option<String>,
 }
@@ -64,6 +70,7 @@ impl Creation {
             id,
             open_limit: client.plan.max_open_jobs,
             task_limit: client.plan.max_concurrent_tasks,
+            sees_all: client.has(Scope::Admin),
             trace: None,
         }
     }
@@ -93,6 +100,7 @@ impl Engine {
         let blueprint = self.catalogue.at(endpoint)?;
         let start_in = check(&request)?;
         let input = blueprint.fill(request.initial_data.unwrap_or_default()).map_err(Error::invalid_fields)?;
+        self.check_reach(creation, &input).await?;
         let source = self.pin_source(&blueprint, &input).await?;
         let client = &creation.client;
         let unique = request.unique_key.as_deref().map(|key| key_of("unique", client, key));
@@ -236,6 +244,32 @@ impl Engine {
         };
         let (_, follow) = Box::pin(self.submit(child, job, &blueprint, None, None)).await?;
         Ok(follow)
+    }
+
+    /// Refuses an input that names files of jobs which the client does not see: workers can read them all.
+    async fn check_reach(&self, creation: &Creation, input: &Value) -> Result<()> {
+        let Some(blobs) = &self.blobs else { return Ok(()) };
+        let mut seen = HashMap::new();
+        for NamedFile { field, job } in named_files(input, &|uri| blobs.key_of(uri)) {
+            let visible = match job {
+                None => false,
+                Some(job) if seen.contains_key(&job) => seen[&job],
+                Some(_) if seen.len() == MOST_NAMED_JOBS => {
+                    let reason = format!("names files of more than {MOST_NAMED_JOBS} jobs");
+                    return Err(Error::invalid(format!("initial_data.{field}"), reason));
+                }
+                Some(job) => {
+                    let owner = self.store.job_client(job).await?;
+                    let visible = owner.is_some_and(|owner| owner == creation.client || creation.sees_all);
+                    seen.insert(job, visible);
+                    visible
+                }
+            };
+            if !visible {
+                return Err(Error::invalid(format!("initial_data.{field}"), "there is no such file of a job of yours"));
+            }
+        }
+        Ok(())
     }
 
     /// Finds the table that a job reads and holds it at its present commit, so that every attempt reads the same rows.

@@ -56,8 +56,19 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
                 field if field == "body" => "query".to_owned(),
                 field => field,
             };
-            Error::invalid(field, reason)
+            Error::invalid(field, in_plain_words(reason))
         })
+    }
+}
+
+/// What Rust says of a number that is none, as clients are told it.
+fn in_plain_words(reason: &str) -> &str {
+    match reason {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "must be a whole number, without a sign"
+        }
+        "number too large to fit in target type" => "must be a smaller number",
+        reason => reason,
     }
 }
 
@@ -118,11 +129,22 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.inner().to_string();
+        let reason = without_type_names(error.inner().to_string());
         Error::invalid(field_name(&path, &reason), reason)
     })?;
     reader.end().map_err(|error| Error::invalid("body", error.to_string()))?;
     Ok(value)
+}
+
+/// A client knows nothing of the structures in this program.
+fn without_type_names(reason: String) -> String {
+    match reason.split_once("expected struct ") {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            format!("{before}expected an object{rest}")
+        }
+        None => reason,
+    }
 }
 
 /// The field to blame. For an unknown or missing one the reason has its name, and the path that of its parent.

@@ -113,6 +113,11 @@ pub(super) async fn upload(
     let key = key(job, &filename)?;
     let body = verified(limited(body, app.limits.upload), Expected::read(&headers)?).boxed();
     blobs.write_stream(&key, body).await?;
+    // The job may have been deleted meanwhile, and its files with it.
+    if let Err(gone) = own_job(&app, &client, &id).await {
+        blobs.remove(&key).await?;
+        return Err(gone);
+    }
     Ok(Json(Uploaded { status: "uploaded".to_owned(), s3_uri: blobs.uri(&key) }))
 }
 

@@ -53,6 +53,7 @@ const TRY_AGAIN_LATER: u16 = 1013;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LiveQuery {
     /// The `seq` of the last message that is known: those after it come. When absent, first comes how the job stands.
     since: Option<u64>,
@@ -61,6 +62,10 @@ pub(super) struct LiveQuery {
     logs: Option<LogLevel>,
     /// `false` leaves out the figures that the job's tasks measure.
     metrics: Option<bool>,
+    /// Read where the client is made out.
+    #[param(ignore)]
+    #[expect(dead_code, reason = "it is named so that it is not unknown")]
+    token: Option<serde::de::IgnoredAny>,
 }
 
 /// Opens a WebSocket on which all comes that happens to a job.

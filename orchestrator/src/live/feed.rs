@@ -54,11 +54,14 @@ impl Feed {
         let head = watchers.head(job).await?.ok_or_else(|| Error::JobNotFound(job.to_string()))?;
         // A number from the future is that of the latest message: whoever counts on is not left waiting for it.
         let seq = wish.since.map_or(head.seq, |since| since.min(head.seq));
+        let head_ended = head.state.is_terminal();
         let beside = Beside { logs: wish.logs.is_some(), metrics: wish.metrics && head.has_metrics };
         let missed = seq < head.seq && watchers.has_gap(job, seq, beside).await?;
-        let is_late = wish.since.is_none() && !head.state.is_terminal();
+        let is_late = wish.since.is_none() && !head_ended;
         let first = (is_late || missed).then(|| message::snapshot(job, head, seq, missed).into());
-        let page = Arc::default();
+        // Whoever knows the last message already is told no more.
+        let over = head_ended && wish.since.is_some() && wish.since == watchers.end_of(job).await?;
+        let page = Arc::new(Page { over, ..Page::default() });
         Ok(Self { watch, logs: wish.logs, metrics: wish.metrics, first, page, given: 0, seq, has_all: false })
     }
 

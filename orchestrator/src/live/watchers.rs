@@ -168,8 +168,13 @@ impl Watchers {
     /// # Errors
     /// When Redis is away.
     pub async fn is_over_at(&self, job: JobId, seq: u64) -> Result<bool> {
+        Ok(self.end_of(job).await?.is_some_and(|end| end <= seq))
+    }
+
+    /// The number of a job's last message, once it has ended.
+    pub(super) async fn end_of(&self, job: JobId) -> Result<Option<u64>> {
         let end = message::of_end(job, self.store.read_job(job).await?);
-        Ok(end.is_some_and(|end| end.seq() <= seq))
+        Ok(end.map(|end| end.seq()))
     }
 
     pub(super) fn enter(self: &Arc<Self>, job: JobId, client: &str, transport: Transport) -> Result<Watch> {

@@ -70,7 +70,8 @@ fn one(name: &str, given: GivenProgram, beside: &Path, faults: &mut Faults) -> O
     let before = faults.0.len();
     let skill = name.parse::<SkillName>();
     let skill = skill.map_err(|fault| faults.add(&format!("skills.{name}"), &format!("must be {}", fault.form))).ok();
-    let folder = beside.join(given.folder.unwrap_or_default());
+    // The name of a file alone lies in this folder.
+    let folder = Path::new(".").join(beside).join(given.folder.unwrap_or_default());
     // A program runs elsewhere than the worker: what is relative here would not be there.
     let folder = std::path::absolute(&folder).unwrap_or(folder);
     if !folder.is_dir() {

@@ -157,6 +157,17 @@ fn what_the_rows_make_impossible_is_told_by_the_field() {
     assert!(told.starts_with("INVALID_INPUT rounds[0].filters.expression: cannot be computed for a row: "), "{told}");
     let told = table.fault(random("CAST(zone AS BIGINT) > 1"));
     assert!(told.starts_with("INVALID_INPUT rounds[0].filters.expression: cannot be computed for a row: "), "{told}");
+    for wrapping in
+        ["id + 9223372036854775807 > 0", "(id - 9223372036854775807) - 9 < 0", "id * 4611686018427387904 > 0"]
+    {
+        let told = table.fault(random(wrapping));
+        assert!(
+            told.starts_with("INVALID_INPUT rounds[0].filters.expression: cannot be computed for a row: "),
+            "{told}"
+        );
+    }
+    let told = table.fault(random("id > 9223372036854775807 + 1"));
+    assert!(told.starts_with("INVALID_INPUT rounds[0].filters.expression: "), "{told}");
     let told = table.fault(random("now() > 3"));
     assert!(told.contains("rounds[0].filters.expression: there is no function now"), "{told}");
     let told = table.fault(json!({ "method": "stratified", "parameters": { "strata_columns": "zone", "sample_size": 3, "min_per_stratum": 1 } }));

@@ -19,6 +19,11 @@ pub(crate) fn sniff_separator(head: &[u8]) -> u8 {
     if let Some((separator, _)) = best {
         return *separator;
     }
+    // A header of several fields over rows of another length is a table with faults, which reading it names line by line.
+    let headed = splits.iter().rev().filter(|(_, split)| 2 <= split.header).max_by_key(|(_, split)| split.header);
+    if let Some((separator, _)) = headed {
+        return *separator;
+    }
     // One column: whatever separator its texts do not hold, so that `Good, but slow` needs no quotes.
     let holds_none = |split: &Split| split.fields == 1 && split.rows == split.agreeing;
     let fitting = splits.iter().rev().find(|(_, split)| holds_none(split));
@@ -33,6 +38,8 @@ struct Split {
     /// Rows with that number.
     agreeing: usize,
     rows: usize,
+    /// The number of fields in the first row.
+    header: usize,
     /// Whether the first row has that number too.
     header_agrees: bool,
 }
@@ -45,7 +52,7 @@ impl Split {
         counts.iter().for_each(|count| *tally.entry(*count).or_default() += 1);
         let commonest = tally.into_iter().max_by_key(|(fields, rows)| (*rows, *fields == header));
         let (fields, agreeing) = commonest.unwrap_or((1, 0));
-        Self { fields, agreeing, rows: counts.len(), header_agrees: fields == header }
+        Self { fields, agreeing, rows: counts.len(), header, header_agrees: fields == header }
     }
 
     /// Whether rows were made by this separator and do not only hold it. Under a header of another length nearly all rows
@@ -101,6 +108,18 @@ mod tests {
             ("a,b,c\n1,2,3,\n4,5,6,\n7,8,9,\n", b','),
             ("a,b", b','),
             ("a;b\n", b';'),
+        ] {
+            assert_eq!(sniff_separator(head.as_bytes()) as char, expected as char, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_of_several_fields_is_believed_though_no_row_agrees() {
+        for (head, expected) in [
+            ("id,text\n1,hello, world\n", b','),
+            ("a,b\n1,2,3\n4,5,6\n", b','),
+            ("a;b;c\n1;2\n", b';'),
+            ("name;age\nBob\nAnn\n", b';'),
         ] {
             assert_eq!(sniff_separator(head.as_bytes()) as char, expected as char, "{head:?}");
         }

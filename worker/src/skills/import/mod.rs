@@ -7,6 +7,7 @@ mod sheet;
 
 use std::{
     io::Read,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -91,7 +92,12 @@ async fn convert(
     let context = context.clone();
     off_the_clock(move || match format.of_table() {
         Some(_) => convert_table(&asked, format, &file, &parquet, &context),
-        None => convert_sheet(&asked, &file, &parquet, &context),
+        // The reader of workbooks does not bear every place of a cell that a file can name.
+        None => {
+            catch_unwind(AssertUnwindSafe(|| convert_sheet(&asked, &file, &parquet, &context))).unwrap_or_else(|_| {
+                Err(of_input("is a workbook that cannot be read: a cell or the size of a sheet is out of all bounds"))
+            })
+        }
     })
     .await
 }

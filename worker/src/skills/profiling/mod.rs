@@ -9,11 +9,11 @@ mod parameters;
 mod profile;
 mod whole;
 
-use std::{path::PathBuf, time::Instant};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use datafusion::{
-    arrow::datatypes::SchemaRef,
-    prelude::{DataFrame, SessionConfig},
+    arrow::datatypes::{Schema, SchemaRef},
+    prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ async fn profiling(task: &Task, context: &TaskContext) -> Result<Value, SkillErr
     let began = Instant::now();
     let parameters = Parameters::read(&task.params)?;
     let table = stage(context, LOAD, LocalTable::fetch(context, &parameters.source)).await?;
-    let opened = Opened::of(&table, &parameters, context).await?;
+    let opened = Opened::of(table, &parameters, context).await?;
     let mut profile = opened.blank(&parameters);
     stage(context, COLUMNS, measure_columns(&mut profile, &opened, &parameters, context)).await?;
     stage(context, TABLE, measure_table(&mut profile, &opened, context)).await?;
@@ -72,6 +72,8 @@ async fn profiling(task: &Task, context: &TaskContext) -> Result<Value, SkillErr
 
 /// The table as it is asked about.
 struct Opened {
+    table: LocalTable,
+    session: SessionContext,
     frame: DataFrame,
     schema: SchemaRef,
     rows: u64,
@@ -79,9 +81,10 @@ struct Opened {
 }
 
 impl Opened {
-    async fn of(table: &LocalTable, parameters: &Parameters, context: &TaskContext) -> Result<Self, SkillError> {
-        let config = SessionConfig::new().with_information_schema(false).with_batch_size(batch_rows(table));
-        let frame = table.frame(&session_with(context, config)?).await?;
+    async fn of(table: LocalTable, parameters: &Parameters, context: &TaskContext) -> Result<Self, SkillError> {
+        let config = SessionConfig::new().with_information_schema(false).with_batch_size(batch_rows(&table));
+        let session = session_with(context, config)?;
+        let frame = table.frame(&session).await?;
         let all: Vec<String> = table.schema().fields().iter().map(|field| field.name().clone()).collect();
         let names = parameters.columns.clone().unwrap_or(all);
         if names.len() > MOST_COLUMNS {
@@ -90,14 +93,14 @@ impl Opened {
         }
         let chosen: Vec<_> = names.iter().take(MOST_COLUMNS).map(|name| column(name)).collect();
         let frame = frame.select(chosen).map_err(|error| wrong(&error))?;
-        let schema = std::sync::Arc::clone(frame.schema().inner());
+        let schema = Arc::clone(frame.schema().inner());
         let rows = table.rows();
         let exact = match parameters.method {
             Method::Auto => rows <= EXACT_ROWS,
             Method::Exact => true,
             Method::Approximate => false,
         };
-        Ok(Self { frame, schema, rows, exact })
+        Ok(Self { table, session, frame, schema, rows, exact })
     }
 
     fn blank(&self, parameters: &Parameters) -> Profile {
@@ -138,8 +141,9 @@ async fn measure_columns(
     let fields = opened.schema.fields();
     for (number, field) in fields.iter().enumerate() {
         let described = parameters.source.columns.iter().find(|column| column.name == *field.name());
+        let alone = Schema::new(vec![Arc::clone(field)]);
         let asked = Asked {
-            frame: &opened.frame,
+            frame: &opened.table.frame_of(&opened.session, &alone).await?,
             context,
             parameters,
             name: field.name(),
@@ -159,7 +163,7 @@ async fn measure_columns(
 }
 
 async fn measure_table(profile: &mut Profile, opened: &Opened, context: &TaskContext) -> Result<(), SkillError> {
-    let Opened { frame, schema, rows, exact } = opened;
+    let Opened { frame, schema, rows, exact, .. } = opened;
     profile.duplicate_rows = whole::duplicates(frame, schema, *rows, *exact, context).await?;
     if !exact && profile.duplicate_rows.is_some() {
         profile.approximated.push("duplicate_rows");

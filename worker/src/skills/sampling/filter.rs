@@ -8,9 +8,12 @@ use datafusion::{
         compute::{and, prep_null_mask_filter},
         datatypes::Schema,
     },
-    common::DFSchema,
+    common::{
+        DFSchema,
+        tree_node::{Transformed, TreeNode},
+    },
     error::DataFusionError,
-    physical_expr::PhysicalExpr,
+    physical_expr::{PhysicalExpr, expressions::BinaryExpr},
     prelude::SessionContext,
 };
 use relevo_expressions::{Columns, Condition};
@@ -59,7 +62,7 @@ impl Filter {
         let session = SessionContext::new();
         let ready = |asked: &Asked| {
             let condition = read(asked, &known)?;
-            let expr = session.create_physical_expr(condition.expr().clone(), &fields);
+            let expr = session.create_physical_expr(condition.expr().clone(), &fields).and_then(strict);
             let expr =
                 expr.map_err(|error| SkillError::invalid(&asked.field, error.find_root().message().into_owned()))?;
             Ok((asked.field.clone(), expr))
@@ -95,6 +98,19 @@ impl Filter {
         }
         Ok(passed.unwrap_or_else(|| BooleanArray::from(vec![true; batch.num_rows()])))
     }
+}
+
+/// The same with sums, differences and products that fail where they leave their type's range, as divisions by zero do:
+/// a number that wrapped around would draw other rows without a word.
+fn strict(expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let strict = expr.transform_up(|node| match node.downcast_ref::<BinaryExpr>() {
+        Some(binary) => {
+            let binary = BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::clone(binary.right()));
+            Ok(Transformed::yes(Arc::new(binary.with_fail_on_overflow(true)) as Arc<dyn PhysicalExpr>))
+        }
+        None => Ok(Transformed::no(node)),
+    });
+    strict.map(|strict| strict.data)
 }
 
 fn without_nulls(judged: &BooleanArray) -> BooleanArray {
