@@ -39,7 +39,7 @@ impl Joint {
     pub(super) fn begin(machine: &Machine, settings: &Settings, chance: &mut Chance) -> Result<Self, TchError> {
         let speeds = parameters(machine).iter().map(Tensor::f_zeros_like).collect::<Result<_, _>>()?;
         let mut chains = Vec::new();
-        if settings.family == Family::Dbm || settings.sampler == Sampler::Pcd {
+        if is_persistent(settings) {
             for (layer, bias) in machine.biases.iter().enumerate() {
                 let inputs = bias.f_expand([settings.n_chains, -1], false)?.f_contiguous()?;
                 chains.push(draw(machine, layer, &inputs, chance)?);
@@ -109,11 +109,10 @@ impl Joint {
         for _ in 0..settings.cd_k {
             gibbs(machine, &mut states, chance)?;
         }
-        let model = states.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
-        if settings.family == Family::Dbm || settings.sampler == Sampler::Pcd {
+        let mut model: Vec<Tensor> = states.iter().map(Tensor::shallow_clone).collect();
+        if is_persistent(settings) {
             self.chains = states;
         }
-        let mut model = model;
         if machine.laterals.is_empty() {
             for layer in (1..=machine.top()).step_by(2) {
                 model[layer] = machine.inflow(layer, &model)?.f_add(&machine.biases[layer])?.f_sigmoid()?;
@@ -142,6 +141,11 @@ impl Joint {
         };
         kinds.into_iter().flat_map(of_kind).collect()
     }
+}
+
+/// Whether chains go on from batch to batch: in the joint training of a DBM always.
+fn is_persistent(settings: &Settings) -> bool {
+    settings.family == Family::Dbm || settings.sampler == Sampler::Pcd
 }
 
 /// One Gibbs sweep: every layer in turn, odd ones first, given those beside it; units of a layer with weights within one after

@@ -1,7 +1,7 @@
 //! Boltzmann machines in libtorch: energies, chains, learning, likelihoods. Tensors in, tensors and numbers out.
 //!
-//! It reads no file and knows nothing of skills. All tensors of a machine are on one device; everything here runs on the CPU and on
-//! CUDA alike, and gives the same bits for the same seed on the same CPU.
+//! It reads no file and knows nothing of skills. All tensors of a machine are on one device, which nothing here names (CUDA has not been
+//! tried yet); the same seed gives the same bits on the same CPU with the same number of threads.
 
 mod ais;
 mod chance;

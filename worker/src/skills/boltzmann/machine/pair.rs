@@ -224,7 +224,7 @@ impl Pair {
         let transposed = room.lower.f_tr()?;
         let _ = transposed.f_mm_out(&room.gradient, &room.upper)?;
         let mut gradients = [
-            room.gradient.shallow_clone(),
+            std::mem::replace(&mut room.gradient, Tensor::new()),
             transposed.f_mv(&room.shares)?,
             room.upper.f_sum_dim_intlist(0, false, None)?,
         ];
@@ -236,14 +236,17 @@ impl Pair {
             let _ = gradients[0].f_addcmul_(&self.weight, &pull)?;
         }
         let parameters = [&mut self.weight, &mut self.lower, &mut self.upper];
-        for ((parameter, speed), gradient) in parameters.into_iter().zip(&mut self.speeds).zip(&gradients) {
+        for ((parameter, speed), gradient) in parameters.into_iter().zip(&mut self.speeds).zip(&mut gradients) {
             if momentum == 0.0 {
-                speed.f_copy_(gradient)?;
+                // The gradient is the change; the change before it is room for the next gradient.
+                std::mem::swap(speed, gradient);
             } else {
                 let _ = speed.f_mul_scalar_(momentum)?.f_add_(gradient)?;
             }
             let _ = parameter.f_add_(speed)?;
         }
+        let [spare, ..] = gradients;
+        room.gradient = spare;
         Ok(norm)
     }
 
