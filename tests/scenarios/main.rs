@@ -36,6 +36,7 @@ mod schedules;
 mod sdk;
 mod sockets;
 mod traces;
+mod training;
 mod views;
 mod watchers;
 mod webhooks;
