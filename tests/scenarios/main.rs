@@ -39,6 +39,7 @@ mod sdk;
 mod series;
 mod sockets;
 mod traces;
+mod training;
 mod views;
 mod watchers;
 mod webhooks;

@@ -1,0 +1,136 @@
+//! Training jobs: from a table of grades to a model that a person lets have a name, also when a worker dies on the way.
+
+use std::{fmt::Write, time::Duration};
+
+use relevo_shared::job::{JobState, JobView};
+use rig::{Api, Relevo, Worker, until};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(180);
+
+/// Grades that tell the level of a course, and some noise that a little arithmetic makes.
+fn grades() -> String {
+    let mut csv = "docente,materia,calif_1,calif_2,calif_3,nivel\n".to_owned();
+    for row in 0..150_u32 {
+        let (level, noise) = (row % 3, f64::from(row * 7919 % 101) / 60.0);
+        let grade = |weight: f64| 1.0 + f64::from(level) * weight + noise;
+        let label = ["bajo", "medio", "alto"][level as usize];
+        let _ = writeln!(csv, "D{},M{},{:.2},{:.2},{noise:.2},{label}", row % 7, row % 4, grade(1.2), grade(0.9));
+    }
+    csv
+}
+
+fn input(more: &Value) -> Value {
+    let mut input = json!({ "dataset_id": "cursos", "preprocess": "none", "target": "nivel", "lr": 0.1, "batch_size": 30, "epochs": 6,
+        "n_hidden": 12, "name": "pruebas/nivel" });
+    input.as_object_mut().expect("it is an object").extend(more.as_object().expect("it is an object").clone());
+    input
+}
+
+fn upload(api: &Api) {
+    assert!(api.put("/api/datasets/cursos/tables/primary", grades()).status.is_success());
+}
+
+fn wait_for_a_person(api: &Api, id: &str) -> JobView {
+    until("the job to wait for a person", LONG, || {
+        let job = api.job(id);
+        assert!(job.error.is_none(), "{:?}", job.error);
+        job.approval.is_some().then_some(job)
+    })
+}
+
+fn decide(api: &Api, id: &str, decision: &str) {
+    let answer = api.post(&format!("/_public/webhooks/approval/{id}"), &json!({ "decision": decision, "comment": "seen" }));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn a_model_that_was_trained_and_audited_gets_a_name_once_a_person_has_agreed() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let worker = Worker::start(&relevo, "trainer");
+    let id = api.create("jobs/train_rbm", &input(&json!({})));
+
+    let waiting = wait_for_a_person(&api, &id);
+    let asked = waiting.approval.expect("it says what it asks").params;
+    assert!(asked["metrics"]["accuracy"].as_f64() > Some(0.7), "{asked}");
+    assert_eq!(asked["audit"]["beats_baseline"], true, "{asked}");
+    // The last task is one that the test looks at.
+    drop(worker);
+    let hand = relevo.hand("promoter", &["model.promote"]);
+    decide(&api, &id, "approved");
+    let promotion = hand.claim();
+    assert_eq!((&promotion.params["model_uri"], &promotion.params["name"]), (&asked["model_uri"], &json!("pruebas/nivel")));
+    assert_eq!(hand.succeed(&promotion, &json!({ "name": "pruebas/nivel" })).status, 200);
+
+    let job = api.wait(&id, JobState::Completed);
+    let result = job.result.expect("a completed job has a result");
+    assert_eq!((&result["promoted"]["name"], &result["approval"]["comment"]), (&json!("pruebas/nivel"), &json!("seen")));
+    let grouped = &result["trained"]["columns"];
+    assert!(grouped.as_array().expect("columns").contains(&json!("calif_1_mean")), "{grouped}");
+    for name in ["config.json", "model.safetensors", "preprocess.json", "learning_curves.svg"] {
+        let uri = result["trained"]["artefacts"][name].as_str().expect("each artefact has an address");
+        assert!(relevo.object(uri).is_file(), "{name}");
+    }
+    let metrics = api.get(&format!("/api/v1/jobs/{id}")).json();
+    assert!(metrics["result"]["audit"]["summary"]["macro_f1"]["mean"].is_number(), "{metrics}");
+}
+
+#[test]
+fn a_killed_workers_training_ends_with_the_same_model() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let mut first = Worker::start(&relevo, "first");
+    let training = input(&json!({ "epochs": 400, "checkpoint_seconds": 0, "head": "none", "target": null, "split": "random",
+        "sampler": "pcd", "group_columns": [] }));
+    let finished = |id: &str| {
+        wait_for_a_person(&api, id);
+        decide(&api, id, "rejected");
+        api.wait_within(id, JobState::Completed, LONG).result.expect("a completed job has a result")
+    };
+    let whole = finished(&api.create("jobs/train_rbm", &training));
+    let id = api.create("jobs/train_rbm", &training);
+    until("some epochs", LONG, || {
+        let lines = api.get(&format!("/api/jobs/{id}/logs")).text();
+        lines.contains("epoch 20 of 400").then_some(())
+    });
+
+    first.process().sigkill();
+    let _second = Worker::start(&relevo, "second");
+    let resumed = finished(&id);
+
+    let after = resumed["trained"]["resumed_after_epoch"].as_u64().expect("it was taken up again");
+    assert!((1..400).contains(&after), "{after}");
+    assert_eq!(whole["trained"]["resumed_after_epoch"], Value::Null);
+    assert_eq!(resumed["content_hash"], whole["content_hash"]);
+    assert_eq!(resumed["trained"]["metrics"], whole["trained"]["metrics"]);
+    assert_eq!((&resumed["promoted"], &resumed["approval"]["Error"]), (&Value::Null, &json!("Outcome.rejected")));
+}
+
+#[test]
+fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    for (field, value) in [
+        ("lr", json!(0)),
+        ("learning_rate", json!(0.1)),
+        ("epochs", json!(501)),
+        ("n_hidden", json!([8, 4])),
+        ("momentum", json!(1)),
+        ("sparsity_cost", json!(0.1)),
+        ("target", Value::Null),
+        ("head", json!("oracle")),
+        ("name", json!("../x")),
+        ("group_keys", json!(["curso"])),
+    ] {
+        let problem = api.post("/api/v1/jobs/train_rbm", &json!({ "initial_data": input(&json!({ field: value })) })).refusal(422);
+        let named = problem.details.iter().any(|detail| detail.field.starts_with(&format!("initial_data.{field}")));
+        assert!(named, "{field}: {problem:?}");
+    }
+    let space = json!({ "dataset_id": "cursos", "space": { "lr": [0.1], "colour": [1] } });
+    let problem = api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": space })).refusal(422);
+    assert_eq!(problem.details[0].field, "initial_data.space.colour");
+}
