@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the training of a BERT beside transformers' Trainer. Takes some minutes, and 5 GB for PyTorch.
-#   .make/bench-finetune.sh [ROUNDS]
+#   .make/bench-finetune.sh [ROUNDS [--base]]
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 

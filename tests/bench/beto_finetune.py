@@ -7,7 +7,9 @@ sleep in both, so that other work on the machine costs neither more than it must
 that of the processors; Relevo's processor time includes the start of its process.
 
     python3 -m pip install --target packages torch==2.11.0 transformers==5.23.0 accelerate==1.15.0
-    PYTHONPATH=packages python3 tests/bench/beto_finetune.py PROGRAM [ROUNDS]
+    PYTHONPATH=packages python3 tests/bench/beto_finetune.py PROGRAM [ROUNDS [--base]]
+
+With `--base` the model has BERT's base size and BETO's vocabulary, and learns from 48 rows only.
 """
 
 import csv
@@ -40,19 +42,20 @@ from transformers import (  # noqa: E402
 WORKER = pathlib.Path(__file__).resolve().parents[2] / "worker"
 
 
-def make(folder):
+def make(folder, base):
     """The model, and the rows with a class each: which class does not matter for the time."""
     tokenizer = BertTokenizer.from_pretrained(WORKER / "demo/models/relevo/demo-sentiment")
     torch.manual_seed(1)
-    config = BertConfig(
+    small = dict(
         vocab_size=len(tokenizer), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024,
-        max_position_embeddings=LENGTH, num_labels=3,
+        max_position_embeddings=LENGTH,
     )
+    config = BertConfig(num_labels=3, **({"vocab_size": 31_002} if base else small))
     BertForSequenceClassification(config).save_pretrained(folder / "model")
     with open(WORKER / "demo/comentarios.csv", encoding="utf-8") as file:
         texts = [row["comentario"] for row in csv.DictReader(file) if row["comentario"].strip()]
     ids = tokenizer(texts, truncation=True, max_length=LENGTH)["input_ids"]
-    rows = [{"ids": row, "class": number % 3} for number, row in enumerate(ids)]
+    rows = [{"ids": row, "class": number % 3} for number, row in enumerate(ids[:48] if base else ids)]
     (folder / "rows.json").write_text(json.dumps(rows))
     return tokenizer, rows
 
@@ -90,7 +93,7 @@ def main():
     transformers.logging.set_verbosity_error()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="relevo-finetune-"))
     try:
-        tokenizer, rows = make(folder)
+        tokenizer, rows = make(folder, sys.argv[3:] == ["--base"])
         lengths = [len(row["ids"]) for row in rows]
         print(f"{len(rows)} rows of {statistics.mean(lengths):.0f} tokens (at most {max(lengths)}), {EPOCHS} epochs, batches of {BATCH}")
         print(f"torch {torch.__version__}, transformers {transformers.__version__}, {THREADS} threads; median of {rounds} rounds")
