@@ -148,3 +148,20 @@ fn rows_and_tensors_of_another_width_are_refused_with_both_widths() {
     assert_eq!(tensors, "the machine's tensor bias.0 has the shape [6]; its settings ask for [7]");
     assert_eq!(missing, "the machine lacks the tensor bias.0; its settings ask for one of shape [6]");
 }
+
+#[test]
+fn likelihoods_by_the_variational_bound_are_said_to_be_bounds_and_sum_to_less_than_one() {
+    // So many hidden units that they are not counted for a row, while visible and top units decide the partition function.
+    let trainer = lively(&settings(Family::Dbm, 6, &[25, 5]), 0.3, 11);
+    let every_row = 0..1_usize << 6;
+
+    let total: f64 = every_row
+        .map(|row| {
+            let found = trainer.machine().log_likelihood(&rows_of(&[row], 6), Effort::default(), 1).unwrap();
+            assert_eq!((found.method, found.lower_bound), (Method::Exact, true));
+            found.mean_nats.exp()
+        })
+        .sum();
+
+    assert!((0.5..1.0).contains(&total), "{total}");
+}
