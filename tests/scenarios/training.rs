@@ -144,3 +144,22 @@ fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
     let problem = api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": space })).refusal(422);
     assert_eq!(problem.details[0].field, "initial_data.space.colour");
 }
+
+#[test]
+fn a_sweep_trains_every_trial_and_names_the_best() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let _worker = Worker::start(&relevo, "trainer");
+    let sweep = json!({ "dataset_id": "cursos", "target": "nivel", "head": "classifier", "metric": "macro_f1", "promote": false,
+        "space": { "lr": [0.00001, 0.1], "n_hidden": [2, 8] }, "epochs": 3, "batch_size": 30, "at_once": 2 });
+
+    let id = api.create("jobs/rbm_sweep", &sweep);
+
+    let result = api.wait_within(&id, JobState::Completed, LONG).result.expect("a completed job has a result");
+    let ranking = result["ranking"].as_array().expect("a ranking");
+    assert_eq!((ranking.len(), &result["failed"], &result["promoted"]), (4, &json!(0), &Value::Null));
+    assert_eq!(ranking[0]["model_uri"], result["best"]["model_uri"]);
+    let uri = result["best"]["model_uri"].as_str().expect("it has an address");
+    assert!(relevo.object(&format!("{uri}/config.json")).is_file(), "{uri}");
+}
