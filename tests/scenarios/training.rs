@@ -91,7 +91,7 @@ fn a_killed_workers_training_ends_with_the_same_model() {
     upload(&api);
     let mut first = Worker::start(&relevo, "first");
     let training =
-        input(&json!({ "epochs": 400, "checkpoint_seconds": 0, "head": "none", "target": null, "split": "random",
+        input(&json!({ "epochs": 120, "checkpoint_seconds": 0, "head": "none", "target": null, "split": "random",
         "sampler": "pcd", "group_columns": [] }));
     let finished = |id: &str| {
         wait_for_a_person(&api, id);
@@ -102,7 +102,7 @@ fn a_killed_workers_training_ends_with_the_same_model() {
     let id = api.create("jobs/train_rbm", &training);
     until("some epochs", LONG, || {
         let lines = api.get(&format!("/api/jobs/{id}/logs")).text();
-        lines.contains("epoch 20 of 400").then_some(())
+        lines.contains("epoch 10 of 120").then_some(())
     });
 
     first.process().sigkill();
@@ -110,11 +110,11 @@ fn a_killed_workers_training_ends_with_the_same_model() {
     let resumed = finished(&id);
 
     let after = resumed["trained"]["resumed_after_epoch"].as_u64().expect("it was taken up again");
-    assert!((1..400).contains(&after), "{after}");
+    assert!((1..120).contains(&after), "{after}");
     assert_eq!(whole["trained"]["resumed_after_epoch"], Value::Null);
     assert_eq!(resumed["content_hash"], whole["content_hash"]);
     assert_eq!(resumed["trained"]["metrics"], whole["trained"]["metrics"]);
-    assert_eq!((&resumed["promoted"], &resumed["approval"]["Error"]), (&Value::Null, &json!("Outcome.rejected")));
+    assert_eq!((&resumed["promoted"], &resumed["approval"]["Error"]), (&Value::Null, &json!("Approval.Rejected")));
 }
 
 #[test]
@@ -143,4 +143,23 @@ fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
     let space = json!({ "dataset_id": "cursos", "space": { "lr": [0.1], "colour": [1] } });
     let problem = api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": space })).refusal(422);
     assert_eq!(problem.details[0].field, "initial_data.space.colour");
+}
+
+#[test]
+fn a_sweep_trains_every_trial_and_names_the_best() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let _worker = Worker::start(&relevo, "trainer");
+    let sweep = json!({ "dataset_id": "cursos", "target": "nivel", "head": "classifier", "metric": "macro_f1", "promote": false,
+        "space": { "lr": [0.00001, 0.1], "n_hidden": [2, 8] }, "epochs": 3, "batch_size": 30, "at_once": 2 });
+
+    let id = api.create("jobs/rbm_sweep", &sweep);
+
+    let result = api.wait_within(&id, JobState::Completed, LONG).result.expect("a completed job has a result");
+    let ranking = result["ranking"].as_array().expect("a ranking");
+    assert_eq!((ranking.len(), &result["failed"], &result["promoted"]), (4, &json!(0), &Value::Null));
+    assert_eq!(ranking[0]["model_uri"], result["best"]["model_uri"]);
+    let uri = result["best"]["model_uri"].as_str().expect("it has an address");
+    assert!(relevo.object(&format!("{uri}/config.json")).is_file(), "{uri}");
 }

@@ -268,7 +268,9 @@ async fn a_training_that_runs_away_keeps_its_last_good_checkpoint() {
 
     let (name, reason) = field(&error);
     assert!(name == "lr" && reason.contains("smaller learning rate"), "{error}");
-    for file in checkpoints(&bench, &task) {
+    let kept = checkpoints(&bench, &task);
+    assert_eq!(kept.len(), 1, "it ran away before anything was kept");
+    for file in kept {
         let bytes = fs::read(file).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let weights = tensors.tensor("trainer.weight.0").unwrap();
@@ -418,7 +420,7 @@ async fn an_audit_says_whether_a_training_beats_saying_always_the_same() {
         assert!(number(&summary[name], "mean").is_finite() && number(&summary[name], "std") >= 0.0, "{name}");
     }
     assert!(number(&summary["roc_auc"], "mean") > 0.8, "{summary}");
-    let judged: f64 = good["per_fold"].as_array().unwrap().iter().map(|fold| number(fold, "rows")).sum();
+    let judged: f64 = good["per_fold"].as_array().unwrap().iter().map(|fold| number(fold, "judged_rows")).sum();
     assert_eq!(judged, ROWS as f64);
     assert_eq!(read(&bench, &good["report_uri"])["summary"], good["summary"]);
     assert_eq!((&idle["summary"]["beats_baseline"], &idle["folds"]), (&json!(false), &json!(3)));

@@ -40,7 +40,7 @@ fn classes<'t, I: Iterator<Item = (f64, &'t [f64])>>(labels: &[String], judged: 
     let confusion = Confusion::count(labels.to_vec(), &truth, &predicted);
     let (scores, roc_auc) = (confusion.scores(), roc_auc_one_vs_rest(&truth, &probabilities, labels.len()));
     let figures = json!({
-        "rows": truth.len(), "loss": loss, "accuracy": scores.accuracy, "macro_f1": scores.macro_f1,
+        "judged_rows": truth.len(), "loss": loss, "accuracy": scores.accuracy, "macro_f1": scores.macro_f1,
         "precision": scores.precision, "recall": scores.recall, "mcc": scores.mcc, "roc_auc": roc_auc,
         "majority_baseline": confusion.majority_baseline(), "degenerate": confusion.is_constant(),
     });
@@ -57,7 +57,7 @@ fn numbers<'t, I: Iterator<Item = (f64, &'t [f64])>>(judged: impl Fn() -> I) -> 
     };
     let constant = range(&predicted) <= SAME * range(&truth) && range(&truth) > 0.0;
     let figures = json!({
-        "rows": truth.len(), "loss": errors.rmse.powi(2), "mae": errors.mae, "rmse": errors.rmse, "r2": errors.r2,
+        "judged_rows": truth.len(), "loss": errors.rmse.powi(2), "mae": errors.mae, "rmse": errors.rmse, "r2": errors.r2,
         "baseline_rmse": errors.baseline_rmse, "degenerate": constant,
     });
     Evaluation { figures: object(figures), confusion: None }
@@ -90,7 +90,7 @@ mod tests {
 
         let all = evaluate(&labels(), &[Some(0.0), None, Some(1.0)], &told);
 
-        assert_eq!((&all.figures["rows"], &all.figures["accuracy"]), (&json!(2), &json!(0.5)));
+        assert_eq!((&all.figures["judged_rows"], &all.figures["accuracy"]), (&json!(2), &json!(0.5)));
         let loss = -(0.9_f64.ln() + 0.4_f64.ln()) / 2.0;
         assert!((all.figures["loss"].as_f64().unwrap() - loss).abs() < 1e-12);
         assert_eq!(evaluate(&labels(), &[None, None, None], &told), Evaluation::default());
