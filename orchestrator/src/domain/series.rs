@@ -96,7 +96,12 @@ pub fn series(points: Vec<KeptPoint>, wanted: &Wanted, timestamp: impl Fn(i64) -
             all.push(MetricSeries { name, task_id: task, points: Vec::new(), total: 0 });
             all.len() - 1
         });
-        all[place].points.push(SeriesPoint { step, value, timestamp: timestamp(at) });
+        // An attempt that takes up a task again tells some steps anew: what they were told as first did not last.
+        let known = &mut all[place].points;
+        while known.last().is_some_and(|last| step <= last.step) {
+            known.pop();
+        }
+        known.push(SeriesPoint { step, value, timestamp: timestamp(at) });
     }
     for one in &mut all {
         one.total = one.points.len();
@@ -132,6 +137,19 @@ mod tests {
         assert_eq!(faults(&vec![told("a b", 1, 0.5); 999]).len(), FAULTS);
         assert_eq!(faults(&vec![told("loss", 1, 0.5); 1_000]), []);
         assert_eq!(faults(&vec![told("loss", 1, 0.5); 1_001])[0].field, "metrics");
+    }
+
+    #[test]
+    fn a_step_that_is_told_again_takes_the_place_of_the_first_and_of_those_after_it() {
+        let again = KeptPoint { value: 9.0, ..kept("3", "loss", 2) };
+        let points =
+            vec![kept("3", "loss", 1), kept("3", "loss", 2), kept("3", "loss", 3), again, kept("4", "loss", 1)];
+        let wanted = Wanted { name: None, task: None, since_step: 0, limit: 10 };
+
+        let series = series(points, &wanted, |_| String::new());
+
+        let told: Vec<(u64, f64)> = series[0].points.iter().map(|point| (point.step, point.value)).collect();
+        assert_eq!((told.as_slice(), series.len()), (&[(1, 0.125), (2, 9.0)][..], 2));
     }
 
     #[test]

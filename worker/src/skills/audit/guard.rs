@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::skills::boltzmann::matrix::{Matrix, Target};
+use crate::skills::{
+    boltzmann::matrix::{Matrix, Target},
+    data::is_figure_of,
+};
 
 /// A feature that ranks the rows of one class this well before or behind all others all but is the class.
 const RANKS: f64 = 0.995;
@@ -18,7 +21,7 @@ const UNEXPLAINED: f64 = 1e-4;
 const FEWEST_ROWS: usize = 10;
 
 /// Columns that `beto.preprocess` derives from the same verdict as the sentiment's label.
-const VERDICT: [&str; 9] = [
+const VERDICT: [&str; 10] = [
     "p_neg",
     "p_neu",
     "p_pos",
@@ -28,6 +31,7 @@ const VERDICT: [&str; 9] = [
     "sentiment_delta",
     "sentiment_signal",
     "sentiment_delta_points",
+    "score_total_0_50",
 ];
 
 /// A feature, or several together, and why it cannot be learnt from.
@@ -65,7 +69,11 @@ pub(super) fn leaks(features: &Matrix, name: &str, target: &Target) -> Vec<Leak>
 }
 
 fn by_name(column: &str, target: &str) -> Option<String> {
-    let same = VERDICT.contains(&column) && VERDICT.contains(&target);
+    if is_figure_of(column, target) {
+        return Some(format!("is a figure of groups, which the row's own {target} is in"));
+    }
+    let of_verdict = VERDICT.iter().any(|name| column == *name || is_figure_of(column, name));
+    let same = of_verdict && VERDICT.contains(&target);
     same.then(|| format!("comes from the same verdict on the row's text as {target}"))
 }
 
@@ -260,6 +268,15 @@ mod tests {
 
     fn found(leaks: &[Leak]) -> Vec<&str> {
         leaks.iter().flat_map(|leak| leak.columns.iter().map(String::as_str)).collect()
+    }
+
+    #[test]
+    fn figures_of_the_target_are_found_by_their_names() {
+        let features =
+            matrix(&[("nota_mean", noise(1)), ("nota_media", noise(2)), ("p_neg_max", noise(3)), ("age", noise(4))]);
+
+        assert_eq!(found(&leaks(&features, "nota", &classes(|row| row % 3))), ["nota_mean"]);
+        assert_eq!(found(&leaks(&features, "sentiment_label_teacher", &classes(|row| row % 3))), ["p_neg_max"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use datafusion::{
 use super::parameters::{HeadKind, Plan, SplitWay};
 use crate::skills::{
     SkillError,
+    data::is_figure_of,
     learning::columns::{USUAL, chosen, listed, matches},
     tabular::{LocalTable, data_error, table_error},
 };
@@ -124,14 +125,17 @@ impl Table {
 /// The features' names, and those of columns that are called like one but hold no numbers.
 fn feature_columns(table: &LocalTable, plan: &Plan) -> Result<(Vec<String>, Vec<String>), SkillError> {
     let names: Vec<&str> = table.schema().fields().iter().map(|field| field.name().as_str()).collect();
-    let is_target = |name: &str| plan.target.as_deref() == Some(name);
+    // The mean of a group that a row is in has the row's own answer in it.
+    let is_target =
+        |name: &str| plan.target.as_deref().is_some_and(|target| name == target || is_figure_of(name, target));
     let is_number =
         |name: &str| table.schema().field_with_name(name).is_ok_and(|field| holds_numbers(field.data_type()));
     if let Some(asked) = &plan.columns {
         let found = chosen(asked, &names).map_err(|reason| SkillError::invalid("columns", reason))?;
         if let Some(target) = asked.iter().find(|name| is_target(name)) {
-            let reason =
-                format!("must not name {target:?}, which is the target: nothing is learnt from the answer itself");
+            let reason = format!(
+                "must not name {target:?}, which is the target or a figure of it: nothing is learnt from the answer itself"
+            );
             return Err(SkillError::invalid("columns", reason));
         }
         let exact = |name: &str| asked.iter().any(|asked| asked == name);

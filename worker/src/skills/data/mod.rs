@@ -5,4 +5,5 @@ mod features;
 mod output;
 mod unify;
 
+pub(crate) use self::features::is_figure_of;
 pub(super) use self::{features::DataFeatures, unify::DataUnify};
