@@ -100,7 +100,7 @@ fn joint_training_of_a_deep_machine_beats_stacked_layers() {
     let joint = likelihood(trainer.machine(), &held_out);
     let untaught = likelihood(fresh(&settings).machine(), &held_out);
     // Joint training comes on top of the stack's: a stack must not do as well that learns for as long in all.
-    let longer = Settings { epochs: 60, ..settings.clone() };
+    let longer = Settings { epochs: 60, ..settings };
     let mut trainer =
         relevo_worker::skills::boltzmann::machine::Trainer::new(longer.clone(), &mean, Device::Cpu).unwrap();
     (1..=120).for_each(|epoch| one_epoch(&mut trainer, &longer, &rows, epoch));
