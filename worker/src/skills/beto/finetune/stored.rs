@@ -122,7 +122,7 @@ impl Checkpoint {
     /// Writes it.
     ///
     /// # Errors
-    /// As [`write`].
+    /// As [`write()`].
     pub fn save(&self, path: &Path) -> Result<(), SkillError> {
         let state = serde_json::to_string(&(&self.progress, self.adam_steps)).expect("plain data is JSON");
         write(&self.tensors, HashMap::from([(STATE.to_owned(), state)]), path)
