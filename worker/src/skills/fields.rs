@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use relevo_shared::{problem::Detail, whole::plain};
+use relevo_shared::{dataset::TableRef, problem::Detail, whole::plain};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -66,6 +66,24 @@ impl Fields {
         T: DeserializeOwned + PartialOrd + std::fmt::Display + Kind,
     {
         self.optional_within(name, range).unwrap_or(default)
+    }
+
+    /// Passes over what chose the table when the job was created; it comes along where a job's input is passed on whole.
+    pub(crate) fn skip_choice_of_table(&mut self) {
+        let _: Option<Value> = self.optional("dataset_id", "a name");
+        let _: Option<String> = self.optional("table_key", "a name");
+        let _: Option<String> = self.optional("source_ref", "a ref or a commit");
+    }
+
+    /// The table that the job was pinned to, without which nothing can be done.
+    pub(crate) fn pinned_table(&mut self) -> Option<TableRef> {
+        const RIGHT: &str = "the table that the job was pinned to";
+        self.skip_choice_of_table();
+        let source = self.optional("source", RIGHT);
+        if source.is_none() {
+            self.fault("source", format!("must be {RIGHT}"));
+        }
+        source
     }
 
     /// Ends reading: whatever is left over is unknown.

@@ -106,14 +106,7 @@ struct Parameters {
 impl Parameters {
     fn read(parameters: &Map<String, Value>, wanted: Wanted) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
-        // These chose the table when the job was created; they come along where a job's input is passed on whole.
-        let _: Option<Value> = fields.optional("dataset_id", "a name");
-        let _: Option<String> = fields.optional("table_key", "a name");
-        let _: Option<String> = fields.optional("source_ref", "a ref or a commit");
-        let source: Option<TableRef> = fields.optional("source", "the table that the job was pinned to");
-        if source.is_none() {
-            fields.fault("source", "must be the table that the job was pinned to");
-        }
+        let source = fields.pinned_table();
         let model: Option<String> = fields.optional("model", "a model's name, or an s3:// prefix");
         if model.is_none() {
             fields.fault("model", "must be a model's name, or an s3:// prefix");

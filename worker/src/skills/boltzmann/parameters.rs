@@ -92,14 +92,7 @@ impl Plan {
 
     /// Reads the fields of a training, for a skill that has more. What is wrong is noted; nothing comes without a table.
     pub(in crate::skills) fn of(fields: &mut Fields) -> Option<Self> {
-        // These chose the table when the job was created; they come along where a job's input is passed on whole.
-        let _: Option<Value> = fields.optional("dataset_id", "a name");
-        let _: Option<String> = fields.optional("table_key", "a name");
-        let _: Option<String> = fields.optional("source_ref", "a ref or a commit");
-        let source: Option<TableRef> = fields.optional("source", "the table that the job was pinned to");
-        if source.is_none() {
-            fields.fault("source", "must be the table that the job was pinned to");
-        }
+        let source = fields.pinned_table();
         let columns: Option<Vec<String>> = fields.optional("columns", "a list of names of columns, which may end in *");
         if columns.as_ref().is_some_and(Vec::is_empty) {
             fields.fault("columns", "must name a column, or be left out");

@@ -14,7 +14,7 @@ use relevo_shared::{dataset::TableRef, job::LogLevel, worker::Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::output::{column, in_order, write, wrong};
+use super::output::{in_order, write, wrong};
 use crate::{
     context::TaskContext,
     skills::{
@@ -22,7 +22,7 @@ use crate::{
         fields::Fields,
         learning::columns::{USUAL, chosen, listed},
         stage,
-        tabular::LocalTable,
+        tabular::{LocalTable, column},
     },
 };
 
@@ -118,14 +118,7 @@ struct Parameters {
 impl Parameters {
     fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
-        // These chose the table when the job was created; they come along where a job's input is passed on whole.
-        let _: Option<Value> = fields.optional("dataset_id", "a name");
-        let _: Option<String> = fields.optional("table_key", "a name");
-        let _: Option<String> = fields.optional("source_ref", "a ref or a commit");
-        let source: Option<TableRef> = fields.optional("source", "the table that the job was pinned to");
-        if source.is_none() {
-            fields.fault("source", "must be the table that the job was pinned to");
-        }
+        let source = fields.pinned_table();
         let keys: Option<Vec<String>> = fields.optional("keys", "a list of names of columns");
         if keys.as_ref().is_some_and(Vec::is_empty) {
             fields.fault("keys", "must name a column, or be left out");
@@ -244,7 +237,7 @@ async fn features(task: &Task, context: &TaskContext) -> Result<Value, SkillErro
 }
 
 fn groups(frame: DataFrame, keys: &[String]) -> Result<DataFrame, DataFusionError> {
-    let keys: Vec<Expr> = keys.iter().map(|key| column(key)).collect();
+    let keys: Vec<Expr> = keys.iter().map(column).collect();
     frame.aggregate(keys, vec![count(lit(1_i64)).alias(GROUP_ROWS)])
 }
 
@@ -267,7 +260,7 @@ fn by_group(
 ) -> Result<DataFrame, DataFusionError> {
     let mut told = vec![count(lit(1_i64)).alias(GROUP_ROWS)];
     told.extend(figures(numbers, asked).map(|(name, figure)| figure.alias(name)));
-    let by: Vec<Expr> = keys.iter().map(|key| column(key)).collect();
+    let by: Vec<Expr> = keys.iter().map(column).collect();
     let order = by.iter().map(|key| key.clone().sort(true, false)).collect();
     frame.aggregate(by, told)?.sort(order)
 }
@@ -280,7 +273,7 @@ fn by_row(
     numbers: &[String],
     asked: &[Figure],
 ) -> Result<DataFrame, DataFusionError> {
-    let by: Vec<Expr> = keys.iter().map(|key| column(key)).collect();
+    let by: Vec<Expr> = keys.iter().map(column).collect();
     let of_group = |figure: Expr| match figure {
         Expr::AggregateFunction(figure) => {
             Expr::from(WindowFunction::new(figure.func, figure.params.args)).partition_by(by.clone()).build()
@@ -294,12 +287,12 @@ fn by_row(
     let new: Vec<String> = told.iter().map(|figure| figure.schema_name().to_string()).collect();
     let source = frame.schema().fields().iter().map(|field| field.name().clone());
     let kept: Vec<String> = source.filter(|name| !new.contains(name)).collect();
-    let kept_expressions = || kept.iter().map(|name| column(name));
+    let kept_expressions = || kept.iter().map(column);
     let all = frame.schema().fields().iter().map(|field| column(field.name()));
     let numbered = all.chain([row_number().alias(POSITION)]).collect::<Vec<_>>();
     let positioned = frame.select(numbered)?;
     let beside = kept_expressions().chain([column(POSITION)]).chain(told).collect::<Vec<_>>();
     let sorted = positioned.select(beside)?.sort(vec![column(POSITION).sort(true, false)])?;
-    let shown = kept_expressions().chain(new.iter().map(|name| column(name))).collect::<Vec<_>>();
+    let shown = kept_expressions().chain(new.iter().map(column)).collect::<Vec<_>>();
     sorted.select(shown)
 }

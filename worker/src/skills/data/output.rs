@@ -8,9 +8,7 @@ use datafusion::{
         compute::cast,
         datatypes::{DataType, Field, Schema, SchemaRef},
     },
-    common::Column,
     error::DataFusionError,
-    logical_expr::Expr,
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use futures_util::StreamExt;
@@ -27,11 +25,6 @@ use crate::{
 /// A session that gives rows in the order of the file, and sums numbers in the same order each time.
 pub(super) fn in_order(context: &TaskContext) -> Result<SessionContext, SkillError> {
     session_with(context, SessionConfig::new().with_information_schema(false).with_target_partitions(1))
-}
-
-/// A column by its name, whatever characters that has.
-pub(super) fn column(name: &str) -> Expr {
-    Expr::Column(Column::new_unqualified(name))
 }
 
 /// What a fault of DataFusion means here.

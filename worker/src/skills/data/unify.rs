@@ -15,14 +15,14 @@ use relevo_tables::{ParquetTableWriter, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::output::{append, column, in_order, plain_type, write, wrong};
+use super::output::{append, in_order, plain_type, write, wrong};
 use crate::{
     context::TaskContext,
     skills::{
         Running, Skill, SkillError,
         fields::Fields,
         stage,
-        tabular::{LocalTable, table_error},
+        tabular::{LocalTable, column, table_error},
     },
 };
 
@@ -71,10 +71,7 @@ struct Parameters {
 impl Parameters {
     fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
-        // These chose the table when the job was created; they come along where a job's input is passed on whole.
-        let _: Option<Value> = fields.optional("dataset_id", "a name");
-        let _: Option<String> = fields.optional("table_key", "a name");
-        let _: Option<String> = fields.optional("source_ref", "a ref or a commit");
+        fields.skip_choice_of_table();
         let first: Option<TableRef> = fields.optional("source", "a table as `GET /api/datasets/{id}` tells it");
         let more: Vec<TableRef> =
             fields.or("sources", Vec::new(), "a list of tables as `GET /api/datasets/{id}` tells them");
@@ -299,10 +296,10 @@ fn beside(all: DataFrame, next: DataFrame, number: usize, asked: &Parameters) ->
 }
 
 fn shown(all: DataFrame, tables: &[LocalTable], asked: &Parameters) -> Result<DataFrame, DataFusionError> {
-    let order = (0..tables.len()).map(|number| column(&position(number)).sort(true, false)).collect();
+    let order = (0..tables.len()).map(|number| column(position(number)).sort(true, false)).collect();
     let mut taken: Vec<String> = asked.keys.clone();
     let mut columns: Vec<Expr> =
-        asked.keys.iter().enumerate().map(|(place, name)| column(&key(0, place)).alias(name)).collect();
+        asked.keys.iter().enumerate().map(|(place, name)| column(key(0, place)).alias(name)).collect();
     for (number, table) in tables.iter().enumerate() {
         for (place, field) in table.schema().fields().iter().enumerate() {
             if asked.keys.contains(field.name()) {
@@ -312,7 +309,7 @@ fn shown(all: DataFrame, tables: &[LocalTable], asked: &Parameters) -> Result<Da
             while taken.contains(&name) {
                 name = format!("{name}_{}", number + 1);
             }
-            columns.push(column(&value(number, place)).alias(&name));
+            columns.push(column(value(number, place)).alias(&name));
             taken.push(name);
         }
     }

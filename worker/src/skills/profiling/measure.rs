@@ -8,7 +8,7 @@ use datafusion::{
         array::{AsArray, RecordBatch},
         datatypes::{DataType, Int64Type},
     },
-    common::{Column, ScalarValue},
+    common::ScalarValue,
     error::DataFusionError,
     functions_aggregate::expr_fn::{approx_distinct, approx_percentile_cont, avg, count, max, min, stddev, sum},
     logical_expr::{Expr, cast as cast_to, lit, when},
@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     context::TaskContext,
-    skills::{SkillError, tabular::data_error},
+    skills::{
+        SkillError,
+        tabular::{column, data_error},
+    },
 };
 
 /// Different values up to which they are counted one by one though the other figures are estimates.
@@ -47,11 +50,6 @@ pub(super) fn kind_of(data_type: &DataType) -> Kind {
 
 pub(super) fn wrong(error: &DataFusionError) -> SkillError {
     data_error(FIELD, error)
-}
-
-/// A column by its name, whatever characters that has.
-pub(super) fn column(name: &str) -> Expr {
-    Expr::Column(Column::new_unqualified(name))
 }
 
 /// The column's numbers; what is not finite is missing.
@@ -357,7 +355,7 @@ impl Asked<'_> {
             .select(values)
             .and_then(|frame| frame.filter(column("v").is_not_null()))
             .and_then(|frame| {
-                let groups = names.iter().map(|name| column(name)).collect();
+                let groups = names.iter().map(column).collect();
                 frame.aggregate(groups, vec![count(lit(1_i64)).alias("n")])
             })
             .and_then(|frame| frame.sort(vec![column("v").sort(true, false)]))

@@ -19,13 +19,13 @@ use relevo_shared::{job::LogLevel, worker::Task};
 use serde_json::{Value, json};
 
 use self::{
-    measure::{Asked, column, wrong},
+    measure::{Asked, wrong},
     parameters::{Method, Parameters},
     profile::Profile,
 };
 use super::{
     Running, Skill, SkillError, stage,
-    tabular::{LocalTable, session_with},
+    tabular::{LocalTable, column, session_with},
 };
 use crate::context::TaskContext;
 
@@ -91,7 +91,7 @@ impl Opened {
             let message = format!("only the first {MOST_COLUMNS} of {} columns are looked at", names.len());
             context.log(LogLevel::Warning, message, None);
         }
-        let chosen: Vec<_> = names.iter().take(MOST_COLUMNS).map(|name| column(name)).collect();
+        let chosen: Vec<_> = names.iter().take(MOST_COLUMNS).map(column).collect();
         let frame = frame.select(chosen).map_err(|error| wrong(&error))?;
         let schema = Arc::clone(frame.schema().inner());
         let rows = table.rows();

@@ -40,10 +40,7 @@ impl Parameters {
     /// `InvalidInput` with one detail for each field that is wrong.
     pub(super) fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
-        // These chose the table when the job was created; they come along because the job's input is passed on whole.
-        let _: Option<Value> = fields.optional("dataset_id", "a name");
-        let _: Option<String> = fields.optional("table_key", "a name");
-        let _: Option<String> = fields.optional("source_ref", "a ref or a commit");
+        fields.skip_choice_of_table();
         let source: Option<TableRef> = fields.optional("source", "the table that the job was pinned to");
         if source.is_none() {
             fields.fault("dataset_id", "must name a dataset");

@@ -11,10 +11,13 @@ use datafusion::{
 use super::{
     figures::{Row, run},
     keys::{has_key, row_key},
-    measure::{column, finite, kind_of, wrong},
+    measure::{finite, kind_of, wrong},
     profile::{Correlation, Kind},
 };
-use crate::{context::TaskContext, skills::SkillError};
+use crate::{
+    context::TaskContext,
+    skills::{SkillError, tabular::column},
+};
 
 /// Columns of numbers that are held against each other: as many pairs as there are are added up at once.
 const MOST_NUMBERS: usize = 60;

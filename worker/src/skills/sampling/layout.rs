@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use datafusion::{
     arrow::datatypes::{DataType, Field, Schema, SchemaRef},
-    common::Column,
-    logical_expr::{Expr, SortExpr, lit, when},
+    logical_expr::{SortExpr, lit, when},
 };
 
 use super::parameters::{Request, Selection};
-use crate::skills::SkillError;
+use crate::skills::{SkillError, tabular::column};
 
 /// The column that says which round drew a row. One of the source's own of this name is left out of the sample.
 pub const ROUND_NUMBER: &str = "round_number";
@@ -126,13 +125,12 @@ impl Layout {
     /// By what rows are sorted, when the columns bear the names that `named` gives them. Rows without a value come
     /// last, those that are alike in the order of the source.
     pub fn sort(&self, named: impl Fn(&str) -> String, position: &str) -> Result<Vec<SortExpr>, SkillError> {
-        let column = |name: &str| Expr::Column(Column::new_unqualified(name));
         let mut by = Vec::new();
         if self.by_round {
             by.push(column(ROUND_NUMBER).sort(true, false));
         }
         for key in &self.order {
-            let value = column(&named(&key.column));
+            let value = column(named(&key.column));
             let value = match key.round {
                 None => value,
                 Some(number) => when(column(ROUND_NUMBER).eq(lit(i64::from(number))), value)

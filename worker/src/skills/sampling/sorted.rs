@@ -2,14 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use datafusion::{
-    arrow::{
-        array::{RecordBatch, RecordBatchOptions},
-        compute::cast,
-        datatypes::{Schema, SchemaRef},
-    },
-    common::Column,
-    logical_expr::Expr,
+use datafusion::arrow::{
+    array::{RecordBatch, RecordBatchOptions},
+    compute::cast,
+    datatypes::{Schema, SchemaRef},
 };
 use futures_util::StreamExt;
 use relevo_tables::{ParquetTableWriter, Written};
@@ -22,7 +18,7 @@ use crate::{
     context::TaskContext,
     skills::{
         SkillError,
-        tabular::{LocalTable, data_error, session, table_error},
+        tabular::{LocalTable, column, data_error, session, table_error},
     },
 };
 
@@ -40,7 +36,6 @@ pub async fn sort_sample(
     let fault = |error| data_error("selection.order_by", &error);
     let session = session(context)?;
     let named = |name: &str| table.index_of(name).map(neutral).unwrap_or_default();
-    let column = |name: String| Expr::Column(Column::new_unqualified(name));
     let stored = layout.stored.iter().map(|place| neutral(*place)).chain([ROUND_NUMBER.to_owned()]);
     let frame = LocalTable::open(unsorted)?.frame(&session).await?;
     let sorted = frame
