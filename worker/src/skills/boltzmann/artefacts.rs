@@ -18,7 +18,10 @@ use crate::{
     models,
     skills::{
         SkillError,
-        learning::chart::{self, Series},
+        learning::{
+            artefacts,
+            chart::{self, Series},
+        },
         off_the_clock,
     },
 };
@@ -103,15 +106,8 @@ impl Artefacts {
         let to = folder.clone();
         let (names, content_hash) =
             off_the_clock(move || self.write(&to).map_err(|reason| unwritable(&reason))).await?;
-        let mut files = Map::new();
-        for file in names {
-            let uri = context.job_file_uri(&format!("{name}/{file}"))?;
-            context.upload(&folder.join(file), &uri).await?;
-            files.insert(file.to_owned(), json!(uri));
-        }
-        let config = context.job_file_uri(&format!("{name}/{CONFIG}"))?;
-        let model_uri = config.strip_suffix(&format!("/{CONFIG}")).unwrap_or(&config).to_owned();
-        Ok(Published { model_uri, content_hash, files })
+        let files = artefacts::publish(&folder, &names, name, context).await?;
+        Ok(Published { model_uri: artefacts::model_uri(name, context)?, content_hash, files })
     }
 
     /// Writes the files and gives their names in the order in which they are to be published, and the model's hash.

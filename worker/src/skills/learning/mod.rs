@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of tensors: numbers in, numbers out.
 
+pub mod artefacts;
 pub mod chart;
 pub mod checkpoint;
 pub mod classes;

@@ -36,7 +36,10 @@ use crate::{
     models::{ModelFolder, ModelFolders},
     skills::{
         Running, Skill, SkillError,
-        learning::chart::{confusion, curves},
+        learning::{
+            artefacts,
+            chart::{confusion, curves},
+        },
         off_the_clock, stage,
     },
 };
@@ -123,9 +126,8 @@ impl BetoFinetune {
         let to = context.work_dir().join(&parameters.output_name);
         let files = stage(context, WRITE, write(begun, trained, result.clone(), to.clone())).await?;
         let name = &parameters.output_name;
-        stage(context, UPLOAD, upload(name, &to, &files, context)).await?;
-        let config_uri = context.job_file_uri(&format!("{name}/config.json"))?;
-        result["model_uri"] = json!(config_uri.trim_end_matches("/config.json"));
+        stage(context, UPLOAD, artefacts::publish(&to, &files, name, context)).await?;
+        result["model_uri"] = json!(artefacts::model_uri(name, context)?);
         result["files"] = json!(files.iter().map(|file| format!("{name}/{file}")).collect::<Vec<_>>());
         result["seconds"] = json!(began.elapsed().as_secs_f64());
         Ok(result)
@@ -247,12 +249,4 @@ fn names(folder: &Path) -> Result<Vec<String>, SkillError> {
     let mut names: Vec<String> = entries.into_iter().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort_by_key(|name| (name == "config.json", name.clone()));
     Ok(names)
-}
-
-async fn upload(name: &str, folder: &Path, files: &[String], context: &TaskContext) -> Result<(), SkillError> {
-    for file in files {
-        let uri = context.job_file_uri(&format!("{name}/{file}"))?;
-        let _ = context.upload(&folder.join(file), &uri).await?;
-    }
-    Ok(())
 }
