@@ -64,12 +64,15 @@ impl ModelFolders {
     /// # Errors
     /// `InvalidInput` on `model` when there is none, `Transient` when S3 is away.
     pub async fn obtain(self: &Arc<Self>, name: &str, context: &TaskContext) -> Result<ModelFolder, SkillError> {
-        let (path, version) = match (name.strip_prefix("s3://"), self.find(name)) {
-            (Some(_), _) => (self.download(name, context).await?, None),
-            (None, Ok(path)) => (path, None),
-            (None, Err(missing)) => {
-                let (path, version) = self.obtain_named(name, missing, context).await?;
-                (path, Some(version))
+        let (path, version) = if name.starts_with("s3://") {
+            (self.download(name, context).await?, None)
+        } else {
+            match self.find(name) {
+                Ok(path) => (path, None),
+                Err(missing) => {
+                    let (path, version) = self.obtain_named(name, missing, context).await?;
+                    (path, Some(version))
+                }
             }
         };
         let (folders, asked, folder) = (Arc::clone(self), name.to_owned(), path.clone());

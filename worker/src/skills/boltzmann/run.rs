@@ -281,9 +281,6 @@ impl Run {
             }
             let count = size.min(rows - from);
             let figures = self.on_stage(move |stage| stage.batch(epoch, number, from, count)).await?;
-            if !(figures.reconstruction_error.is_finite() && figures.gradient_norm.is_finite()) {
-                return Err(ran_away(epoch, "reconstruction_error"));
-            }
             error += figures.reconstruction_error * count as f64;
             norm += figures.gradient_norm;
             number += 1;

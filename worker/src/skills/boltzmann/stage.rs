@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     head::{Fitting, Head, Task},
-    machine::{BatchFigures, EpochFigures, Machine, MachineFault, Settings, Trainer},
+    machine::{BatchFigures, EpochFigures, Machine, MachineFault, Settings, Trainer, copied},
     packed::{Packed, prefixed, take},
     prepared::{Part, Prepared},
 };
@@ -260,12 +260,6 @@ impl Learner {
             hidden: Vec::new(),
         })
     }
-}
-
-fn copied(tensor: &Tensor) -> Result<Tensor, MachineFault> {
-    let mut copy = tensor.f_empty_like()?;
-    copy.f_copy_(tensor)?;
-    Ok(copy)
 }
 
 /// Rows whose widest layer is no larger than a piece of work may be.

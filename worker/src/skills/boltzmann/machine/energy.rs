@@ -170,7 +170,7 @@ impl Machine {
 }
 
 /// A copy in memory of its own.
-pub(super) fn copied(tensor: &Tensor) -> Result<Tensor, TchError> {
+pub(in crate::skills::boltzmann) fn copied(tensor: &Tensor) -> Result<Tensor, TchError> {
     let mut copy = tensor.f_empty_like()?;
     copy.f_copy_(tensor)?;
     Ok(copy)

@@ -17,6 +17,7 @@ mod pair;
 mod settings;
 mod trainer;
 
+pub(in crate::skills::boltzmann) use self::energy::copied;
 pub use self::{
     chance::Chance,
     energy::Machine,
