@@ -39,6 +39,15 @@ pub(super) struct Archived {
     pub(super) visits: Vec<(String, i64)>,
 }
 
+/// What is kept of a job beside its record and its history, one text after the other.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Texts {
+    /// The lines of its log.
+    Lines,
+    /// Its figures.
+    Points,
+}
+
 impl Store {
     /// The same store with an archive to read from.
     #[must_use]
@@ -56,20 +65,16 @@ impl Store {
         self.read_archive(&at.object, at.offset, at.history).await
     }
 
-    /// The compressed log lines of a job; `None` when it has none.
-    pub(super) async fn archived_logs(&self, at: &Archived) -> Result<Option<Bytes>> {
-        if at.logs == 0 {
+    /// What is kept beside a job's history, compressed; `None` when there is none.
+    pub(super) async fn archived_texts(&self, at: &Archived, which: Texts) -> Result<Option<Bytes>> {
+        let (before, length) = match which {
+            Texts::Lines => (at.history, at.logs),
+            Texts::Points => (at.history + at.logs, at.metrics),
+        };
+        if length == 0 {
             return Ok(None);
         }
-        self.read_archive(&at.object, at.offset + at.history, at.logs).await.map(Some)
-    }
-
-    /// The compressed figures of a job; `None` when it has none.
-    pub(super) async fn archived_metrics(&self, at: &Archived) -> Result<Option<Bytes>> {
-        if at.metrics == 0 {
-            return Ok(None);
-        }
-        self.read_archive(&at.object, at.offset + at.history + at.logs, at.metrics).await.map(Some)
+        self.read_archive(&at.object, at.offset + before, length).await.map(Some)
     }
 
     async fn read_archive(&self, name: &str, offset: u64, length: u64) -> Result<Bytes> {

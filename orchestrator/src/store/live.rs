@@ -3,7 +3,7 @@
 //! Events and log lines have one order. The number of each is that of its place in its stream: `1700000000000-42` is number
 //! 1700000000000042.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::aio::{PubSubSink, PubSubStream};
@@ -18,6 +18,7 @@ use super::{
     Result, Store, StoreError,
     index::part,
     packing::METRICS_TOLD,
+    records::StreamEntry,
     reports::{LOG_LINES, POINTS},
     script::corrupt,
 };
@@ -97,8 +98,6 @@ pub struct LivePage {
 /// What the head is made of. A packed job has its hash out of sight.
 const HEAD_FIELDS: [&str; 7] = ["state", "hash", "progress", "message", "stages", "seq", METRICS_TOLD];
 
-type Entries = Vec<(String, HashMap<String, String>)>;
-
 impl Store {
     /// How a job stands for those who begin to follow it; `None` when there is no such job.
     ///
@@ -139,7 +138,7 @@ impl Store {
         let answers: Vec<redis::Value> = pipe.query_async(&mut connection).await?;
         let mut answers = answers.into_iter();
         let fields: [Option<String>; 4] = part(answers.next())?;
-        let streams = answers.map(|answer| part(Some(answer))).collect::<Result<Vec<Entries>>>()?;
+        let streams = answers.map(|answer| part(Some(answer))).collect::<Result<Vec<Vec<StreamEntry>>>>()?;
         let over = matches!(fields, [None, ..] | [_, Some(_), ..]);
         let packed = matches!(fields, [Some(_), _, None, _]);
         let has_metrics = fields[3].is_some();
@@ -155,7 +154,7 @@ impl Store {
         for (key, kept) in self.live_keys(id, beside) {
             let mut pipe = redis::pipe();
             pipe.atomic().cmd("XLEN").arg(&key).cmd("XRANGE").arg(&key).arg("-").arg("+").arg("COUNT").arg(1);
-            let (length, first): (u32, Entries) = pipe.query_async(&mut connection).await?;
+            let (length, first): (u32, Vec<StreamEntry>) = pipe.query_async(&mut connection).await?;
             // None is dropped while there are fewer than are kept.
             if length >= kept && first.first().is_some_and(|(place, _)| number_of(place) > after) {
                 return Ok(true);
@@ -183,7 +182,7 @@ impl Store {
 }
 
 /// Brings events, lines and figures in one order. Where one stream has more, the others are not read beyond it.
-fn merged(job: JobId, streams: Vec<Entries>, most: usize) -> LivePage {
+fn merged(job: JobId, streams: Vec<Vec<StreamEntry>>, most: usize) -> LivePage {
     let full = streams.iter().filter(|entries| entries.len() >= most);
     let bound = full.filter_map(|entries| entries.last()).map(|(place, _)| number_of(place)).min();
     let mut events: Vec<LiveEvent> = streams.into_iter().flatten().filter_map(|entry| read_event(job, entry)).collect();
@@ -193,7 +192,7 @@ fn merged(job: JobId, streams: Vec<Entries>, most: usize) -> LivePage {
 }
 
 /// What nobody can read is left out.
-fn read_event(job: JobId, (place, fields): (String, HashMap<String, String>)) -> Option<LiveEvent> {
+fn read_event(job: JobId, (place, fields): StreamEntry) -> Option<LiveEvent> {
     let text = |name: &str| fields.get(name).map(String::as_str);
     let what = match text("event") {
         None if fields.contains_key("point") => LiveWhat::Metric(KeptPoint::read(job, text("point")?)?),
@@ -281,9 +280,11 @@ fn channels(jobs: &[JobId]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
-    fn entries(numbers: &[u64], kind: &str) -> Entries {
+    fn entries(numbers: &[u64], kind: &str) -> Vec<StreamEntry> {
         let fields = |_: &u64| match kind {
             "metric" => HashMap::from([("point".to_owned(), r#"["1","loss",3,0.5,0]"#.to_owned())]),
             "log" => HashMap::from([("line".to_owned(), r#"{"level":"info","message":"x"}"#.to_owned())]),
@@ -295,7 +296,7 @@ mod tests {
         numbers.iter().map(|number| (place_of(*number), fields(number))).collect()
     }
 
-    fn merged(streams: Vec<Entries>, most: usize) -> LivePage {
+    fn merged(streams: Vec<Vec<StreamEntry>>, most: usize) -> LivePage {
         super::merged("0198c0de-0000-7000-8000-000000000000".parse().unwrap(), streams, most)
     }
 

@@ -11,7 +11,7 @@ use relevo_shared::{JobId, job::LogLine};
 
 use super::{
     EventRecord, JobRecord, Result, Store, StoreError,
-    archive::Archived,
+    archive::{Archived, Texts},
     millis,
     records::{StreamEntry, visits},
     script::{Reply, UNPACK_JOB, corrupt},
@@ -116,7 +116,7 @@ impl Store {
         let (packed, packed_logs, lines): (Option<Vec<u8>>, Option<Vec<u8>>, Vec<StreamEntry>) =
             pipe.query_async(&mut self.connections.get().await?).await?;
         let archived = packed.map(|packed| PackedJob::read(&packed)).transpose()?.and_then(|packed| packed.archived);
-        let before = self.lines(archived.as_ref(), packed_logs).await?;
+        let before = self.packed_texts(Texts::Lines, archived.as_ref(), packed_logs).await?;
         let lines = before.into_iter().chain(lines.into_iter().filter_map(|(_, mut fields)| fields.remove("line")));
         lines.map(|line| form::log_line(&line)).collect()
     }
@@ -137,7 +137,9 @@ impl Store {
         if let Some(packed) = &packed {
             told = packed.fields.get(METRICS_TOLD).and_then(|told| told.parse().ok());
         }
-        let before = self.points(packed.and_then(|packed| packed.archived).as_ref(), packed_metrics).await?;
+        let before = self
+            .packed_texts(Texts::Points, packed.and_then(|packed| packed.archived).as_ref(), packed_metrics)
+            .await?;
         let points = before.into_iter().chain(points.into_iter().filter_map(|(_, mut fields)| fields.remove("point")));
         let read = |text: String| KeptPoint::read(id, &text).ok_or_else(|| corrupt(format!("a figure: {text}")));
         let points = points.map(read).collect::<Result<Vec<_>>>()?;
@@ -161,8 +163,8 @@ impl Store {
             pipe.query_async(&mut self.connections.get().await?).await?;
         let Some((revision, packed)) = revision.zip(packed) else { return Ok(false) };
         let mut packed = PackedJob::read(&packed)?;
-        let lines = self.lines(packed.archived.as_ref(), packed_logs).await?;
-        let points = self.points(packed.archived.as_ref(), packed_metrics).await?;
+        let lines = self.packed_texts(Texts::Lines, packed.archived.as_ref(), packed_logs).await?;
+        let points = self.packed_texts(Texts::Points, packed.archived.as_ref(), packed_metrics).await?;
         let fields = std::mem::take(&mut packed.fields);
         let history = self.history(packed).await?;
 
@@ -190,23 +192,18 @@ impl Store {
         packing::read(&bytes).map(|(_, history)| history).ok_or_else(broken)
     }
 
-    /// The log lines of a packed job, from wherever they are.
-    async fn lines(&self, archived: Option<&Archived>, packed: Option<Vec<u8>>) -> Result<Vec<String>> {
+    /// Log lines or figures of a packed job, from wherever they are.
+    async fn packed_texts(
+        &self,
+        which: Texts,
+        archived: Option<&Archived>,
+        packed: Option<Vec<u8>>,
+    ) -> Result<Vec<String>> {
         if let Some(packed) = packed {
             return form::unpress_lines(&packed);
         }
         let Some(archived) = archived else { return Ok(Vec::new()) };
-        let pressed = self.archived_logs(archived).await?;
-        pressed.map_or_else(|| Ok(Vec::new()), |pressed| form::unpress_lines(&pressed))
-    }
-
-    /// The figures of a packed job, from wherever they are.
-    async fn points(&self, archived: Option<&Archived>, packed: Option<Vec<u8>>) -> Result<Vec<String>> {
-        if let Some(packed) = packed {
-            return form::unpress_lines(&packed);
-        }
-        let Some(archived) = archived else { return Ok(Vec::new()) };
-        let pressed = self.archived_metrics(archived).await?;
+        let pressed = self.archived_texts(archived, which).await?;
         pressed.map_or_else(|| Ok(Vec::new()), |pressed| form::unpress_lines(&pressed))
     }
 }
