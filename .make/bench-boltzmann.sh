@@ -6,21 +6,10 @@
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-packages=$cache/bench-boltzmann-python
-if [[ ! -e $packages/.complete ]]; then
-    need_pip
-    say "installing scikit-learn and PyTorch into $packages (about 3 GB to download)"
-    rm -rf "$packages"
-    python3 -m pip install -q --disable-pip-version-check --target "$packages" 'scikit-learn==1.8.0' 'torch==2.11.0' >&2
-    touch "$packages/.complete"
-fi
+python=$cache/bench-boltzmann-python
+packages "$python" "scikit-learn and PyTorch (about 3 GB to download)" 'scikit-learn==1.8.0' 'torch==2.11.0'
 LIBTORCH=$(.make/libtorch.sh)
 export LIBTORCH
 say "building"
-program=$(cargo bench --profile dev --workspace --bench boltzmann --no-run --message-format json |
-    python3 -c 'import json, sys
-for line in sys.stdin:
-    built = json.loads(line)
-    if built.get("executable") and built["target"]["name"] == "boltzmann":
-        print(built["executable"])')
-PYTHONPATH=$packages python3 tests/bench/boltzmann.py "$program" "$@"
+program=$(bench_program boltzmann --profile dev --workspace)
+PYTHONPATH=$python python3 tests/bench/boltzmann.py "$program" "$@"

@@ -5,16 +5,10 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 prepare
-packages=$cache/bench-python
-if [[ ! -e $packages/.complete ]]; then
-    need_pip
-    say "installing Celery into $packages"
-    rm -rf "$packages"
-    python3 -m pip install -q --disable-pip-version-check --target "$packages" 'celery[redis]==5.7.*' >&2
-    touch "$packages/.complete"
-fi
+python=$cache/bench-python
+packages "$python" Celery 'celery[redis]==5.7.*'
 say "building with optimisations"
 cargo build --release --bins -p relevo-orchestrator -p relevo-worker
-PYTHONPATH=$packages cargo bench -p relevo-tests --bench orchestrator -- "$@"
+PYTHONPATH=$python cargo bench -p relevo-tests --bench orchestrator -- "$@"
 say "lists among a million finished jobs"
 cargo bench -p relevo-tests --bench index

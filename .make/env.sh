@@ -45,6 +45,29 @@ fetch() {
     python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: -d "$into" "$@" "$what" >&2
 }
 
+# Python packages in a folder of their own: packages FOLDER WHAT REQUIREMENT…
+packages() {
+    local into=$1 what=$2
+    shift 2
+    [[ ! -e $into/.complete ]] || return 0
+    need_pip
+    say "installing $what into $into"
+    rm -rf "$into"
+    python3 -m pip install -q --disable-pip-version-check --target "$into" "$@" >&2
+    touch "$into/.complete"
+}
+
+# Builds a benchmark of the worker and prints where the program is: bench_program NAME OPTION…
+bench_program() {
+    local name=$1
+    shift
+    cargo bench --bench "$name" --no-run --message-format json "$@" | python3 -c 'import json, sys
+for line in sys.stdin:
+    built = json.loads(line)
+    if built.get("executable") and built["target"]["name"] == sys.argv[1]:
+        print(built["executable"])' "$name"
+}
+
 # Everything that a build or a test needs beside Rust and a C compiler.
 prepare() {
     command -v cargo >/dev/null || fail "cargo is missing: install Rust from https://rustup.rs"

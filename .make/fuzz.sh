@@ -6,14 +6,8 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
 prepare
-packages=$cache/schemathesis-4.32
-if [[ ! -e $packages/.complete ]]; then
-    need_pip
-    say "installing schemathesis into $packages"
-    rm -rf "$packages"
-    python3 -m pip install -q --disable-pip-version-check --target "$packages" 'schemathesis==4.32.*' >&2
-    touch "$packages/.complete"
-fi
+python=$cache/schemathesis-4.32
+packages "$python" schemathesis 'schemathesis==4.32.*'
 cargo build --workspace --bins
 
 # The log and dev.env hold tokens.
@@ -45,7 +39,7 @@ for _ in {1..10}; do submit >>"$work/jobs.txt"; done
 # What is told of a job that runs has no end: an answer that is read whole would be waited for for ever.
 cp tests/api/schemathesis.toml "$work"
 cd "$work"
-PYTHONPATH=$packages timeout --foreground 600 python3 "$packages/bin/st" --config-file schemathesis.toml \
+PYTHONPATH=$python timeout --foreground 600 python3 "$python/bin/st" --config-file schemathesis.toml \
     run "$RELEVO_URL/_public/openapi.json" --exclude-operation-id get_job_events "$@" || {
     grep -E 'ERROR|WARN' relevo.log | tail -n 30 >&2 || true
     fail "an answer is not as the document says: see above"
