@@ -67,12 +67,14 @@ enum Figure {
 }
 
 /// Whether a column is called like a figure of another one, such as `calif_1_mean` of `calif_1`.
+#[cfg(feature = "torch")]
 pub(crate) fn is_figure_of(column: &str, of: &str) -> bool {
     let figure = column.strip_prefix(of).and_then(|rest| rest.strip_prefix('_'));
     figure.is_some_and(|figure| Figure::ALL.iter().any(|known| known.name() == figure))
 }
 
 impl Figure {
+    #[cfg(feature = "torch")]
     const ALL: [Self; 5] = [Self::Mean, Self::Std, Self::Min, Self::Max, Self::Count];
 
     const fn name(self) -> &'static str {

@@ -5,5 +5,6 @@ mod features;
 mod output;
 mod unify;
 
+#[cfg(feature = "torch")]
 pub(crate) use self::features::is_figure_of;
 pub(super) use self::{features::DataFeatures, unify::DataUnify};
