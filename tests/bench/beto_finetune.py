@@ -3,7 +3,7 @@
 Makes a BERT of 4 layers, 256 wide, with new weights, tokenises the comments of the demonstration with the demonstration's vocabulary, and
 trains it on them in turn: Relevo's steps and the Trainer's (AdamW, fused as it is by default; linear warm-up and decay, cut gradients, the
 dropout of the config), in plain order and with rows of like length together. Nothing is judged or saved meanwhile. Threads that wait
-sleep in both, so that other work on the machine costs neither more than it must. Prints medians of the rounds, of the time on the clock and of
+go to sleep soon in both, as in a worker, so that other work on the machine costs neither more than it must. Prints medians of the rounds, of the time on the clock and of
 that of the processors; Relevo's processor time includes the start of its process.
 
     python3 -m pip install --target packages torch==2.11.0 transformers==5.23.0 accelerate==1.15.0
@@ -26,7 +26,7 @@ import time
 
 THREADS, EPOCHS, BATCH, LENGTH = 2, 2, 16, 128
 os.environ["OMP_NUM_THREADS"] = str(THREADS)
-os.environ["OMP_WAIT_POLICY"] = "passive"
+os.environ["GOMP_SPINCOUNT"] = "1000"
 
 import torch  # noqa: E402  (the number of threads is read on import)
 import transformers  # noqa: E402

@@ -32,6 +32,8 @@ impl Worker {
             .env("RELEVO_CONCURRENCY", "1")
             .env("RELEVO_HEARTBEAT_SECONDS", "1")
             .env("RELEVO_MODELS", models())
+            // What a worker sets for itself by starting once more, which takes time.
+            .env("GOMP_SPINCOUNT", "1000")
             .envs(variables.iter().copied())
             .current_dir(home.path());
         Self { process: Process::start(id, &mut command, home.path()), _home: home }

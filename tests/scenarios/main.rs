@@ -38,6 +38,7 @@ mod schedules;
 mod sdk;
 mod series;
 mod sockets;
+mod threads;
 mod traces;
 mod training;
 mod views;

@@ -18,6 +18,8 @@ mod host;
 pub mod logging;
 mod membership;
 pub mod models;
+#[cfg(feature = "torch")]
+pub mod openmp;
 mod outbox;
 mod outcome;
 mod reports;

@@ -63,6 +63,8 @@ fn list_skills(config: Option<&Path>, given: &Given) -> Result<(), String> {
 fn run(config: Option<&Path>, given: &Given) -> Result<(), String> {
     let settings = Settings::load(config, given).map_err(|fault| fault.to_string())?;
     logging::start(&settings.log, settings.log_format)?;
+    #[cfg(feature = "torch")]
+    relevo_worker::openmp::wait_asleep();
     let runtime = tokio::runtime::Runtime::new().map_err(|fault| format!("no threads can be started: {fault}"))?;
     runtime.block_on(async {
         let shutdown = CancellationToken::new();
