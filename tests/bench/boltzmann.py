@@ -6,8 +6,8 @@ the precision of its rows, which is double unless somebody asks for less: both a
 one), each way in a process of its own, in turn; the first epoch of a process warms up and does not count. Prints the median and the
 fastest of all epochs, and how many times as long the others take by both.
 
-Threads of all of them wait asleep (`OMP_WAIT_POLICY=PASSIVE`): where they spin, as they do by default, whatever else the machine does at the time
-decides the figures. One thread is the figure to trust on a machine that has other things to do.
+Threads of OpenMP go to sleep soon (`GOMP_SPINCOUNT=1000`), as a worker has them do: by default they wait awake for long, and whatever else the
+machine does at the time decides the figures. One thread is the figure to trust on a machine that has other things to do.
 
     python3 -m pip install --target packages scikit-learn==1.8.0 torch==2.11.0
     PYTHONPATH=packages python3 tests/bench/boltzmann.py PROGRAM [ROUNDS [THREADS]]
@@ -91,14 +91,14 @@ WAYS = {
 
 def told(command, threads):
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    environment = os.environ | dict.fromkeys(names, str(threads)) | {"OMP_WAIT_POLICY": "PASSIVE"}
+    environment = os.environ | dict.fromkeys(names, str(threads)) | {"GOMP_SPINCOUNT": "1000"}
     command = [str(part) for part in command]
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return json.loads(answer.stdout)
 
 
-def relevo(program, path, sampler, threads):
-    return told([program, "--bench", path, VISIBLE, HIDDEN, BATCH, EPOCHS, threads, sampler], threads)["seconds"]
+def relevo(program, path, sampler, dtype, threads):
+    return told([program, "--bench", path, VISIBLE, HIDDEN, BATCH, EPOCHS, threads, sampler, dtype], threads)["seconds"]
 
 
 def in_python(way, path, threads):
@@ -116,8 +116,10 @@ def main():
         path = folder / "rows.f32"
         make(path)
         ways = {
-            "Relevo CD-1": lambda: relevo(program, path, "cd", threads),
-            "Relevo PCD-1": lambda: relevo(program, path, "pcd", threads),
+            "Relevo CD-1": lambda: relevo(program, path, "cd", "fp32", threads),
+            "Relevo CD-1, bf16": lambda: relevo(program, path, "cd", "bf16", threads),
+            "Relevo PCD-1": lambda: relevo(program, path, "pcd", "fp32", threads),
+            "Relevo PCD-1, bf16": lambda: relevo(program, path, "pcd", "bf16", threads),
             "PyTorch CD-1": lambda: in_python("pytorch", path, threads),
             "BernoulliRBM, fp32": lambda: in_python("sklearn32", path, threads),
             "BernoulliRBM, fp64": lambda: in_python("sklearn64", path, threads),

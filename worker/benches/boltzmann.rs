@@ -1,7 +1,7 @@
 //! Time of an epoch of a restricted Boltzmann machine that learns by contrastive divergence.
 //!
 //! Meant to be driven by `tests/bench/boltzmann.py`, which trains the same machine with scikit-learn and in a plain PyTorch loop in turn:
-//! `cargo bench --workspace --bench boltzmann -- ROWS VISIBLE HIDDEN BATCH EPOCHS THREADS SAMPLER`. `ROWS` is a file of fp32 numbers.
+//! `cargo bench --workspace --bench boltzmann -- ROWS VISIBLE HIDDEN BATCH EPOCHS THREADS SAMPLER DTYPE`. `ROWS` is a file of fp32 numbers.
 //! Prints one JSON object with the seconds of each epoch and the mean reconstruction error of the last one. libtorch does the work, so
 //! the profile that this program is built with hardly matters.
 
@@ -14,9 +14,9 @@ use tch::{Device, Kind, Tensor};
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo puts `--bench` among the arguments.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let [rows, visible, hidden, batch, epochs, threads, sampler] = arguments.as_slice() else {
+    let [rows, visible, hidden, batch, epochs, threads, sampler, dtype] = arguments.as_slice() else {
         println!(
-            "nothing measured: give rows, visible units, hidden units, a batch size, epochs, threads and a sampler"
+            "nothing measured: give rows, visible units, hidden units, a batch size, epochs, threads, a sampler and a dtype"
         );
         return Ok(());
     };
@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         epochs: epochs.parse()?,
         batch_size: batch.parse()?,
         seed: 42,
+        dtype: serde_json::from_value(dtype.as_str().into())?,
     };
     let bytes = fs::read(rows)?;
     let rows =

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use relevo_worker::skills::boltzmann::machine::{Chance, Family, Machine, Sampler, Settings, Trainer, Visible};
+use relevo_worker::skills::boltzmann::machine::{Chance, Dtype, Family, Machine, Sampler, Settings, Trainer, Visible};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) fn settings(family: Family, n_visible: i64, n_hidden: &[i64]) -> Settings {
@@ -25,6 +25,7 @@ pub(crate) fn settings(family: Family, n_visible: i64, n_hidden: &[i64]) -> Sett
         epochs: 10,
         batch_size: 50,
         seed: 42,
+        dtype: Dtype::Fp32,
     }
 }
 

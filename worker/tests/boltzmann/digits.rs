@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use relevo_worker::skills::boltzmann::machine::{Family, PseudoMethod, Sampler, Settings};
+use relevo_worker::skills::boltzmann::machine::{Dtype, Family, PseudoMethod, Sampler, Settings};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -24,24 +24,30 @@ fn the_pseudo_likelihood_of_digits_is_that_of_scikit_learn_or_better() {
     let theirs: Vec<f64> = serde_json::from_value(answers["every_pixel"].clone()).unwrap();
     let given = |name: &str| answers["settings"][name].as_f64().unwrap();
     // BernoulliRBM is persistent, with as many chains as a batch has rows, and one step in each batch.
-    let settings = |seed| Settings {
+    let settings = |seed, dtype| Settings {
         sampler: Sampler::Pcd,
         n_chains: given("batch_size") as i64,
         batch_size: given("batch_size") as i64,
         lr: given("learning_rate"),
         epochs: given("n_iter") as u32,
         seed,
+        dtype,
         ..settings(Family::Rbm, 64, &[given("n_components") as i64])
     };
 
-    let ours: Vec<f64> = (0..3)
-        .map(|seed| {
-            let figures = trained(&settings(seed), &rows).judge(&rows, None).unwrap();
-            assert_eq!(figures.pseudo_method, Some(PseudoMethod::EveryBit));
-            figures.pseudo_log_likelihood.unwrap()
-        })
-        .collect();
+    let ours = |dtype| -> Vec<f64> {
+        let judged = (0..3).map(|seed| trained(&settings(seed, dtype), &rows).judge(&rows, None).unwrap());
+        judged
+            .map(|figures| {
+                assert_eq!(figures.pseudo_method, Some(PseudoMethod::EveryBit));
+                figures.pseudo_log_likelihood.unwrap()
+            })
+            .collect()
+    };
+    for dtype in [Dtype::Fp32, Dtype::Bf16] {
+        let ours = ours(dtype);
 
-    println!("digits: ours {ours:.2?}, BernoulliRBM {theirs:.2?}");
-    assert!(mean(&theirs) <= mean(&ours), "ours {ours:?}, BernoulliRBM {theirs:?}");
+        println!("digits: ours in {dtype:?} {ours:.2?}, BernoulliRBM {theirs:.2?}");
+        assert!(mean(&theirs) <= mean(&ours), "ours in {dtype:?} {ours:?}, BernoulliRBM {theirs:?}");
+    }
 }

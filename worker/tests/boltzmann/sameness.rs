@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use relevo_worker::skills::boltzmann::machine::{Family, Sampler, Settings, Sparsity, Trainer, Visible};
+use relevo_worker::skills::boltzmann::machine::{Dtype, Family, Sampler, Settings, Sparsity, Trainer, Visible};
 use tch::{Device, Kind, Tensor};
 
 use crate::bench::{named, one_epoch, settings, trained};
@@ -30,6 +30,8 @@ fn runs() -> Vec<Settings> {
     vec![
         with(Family::Rbm, &[7], Sampler::Cd, Visible::Bernoulli),
         with(Family::Rbm, &[7], Sampler::Pcd, Visible::Gaussian),
+        Settings { dtype: Dtype::Bf16, ..with(Family::Rbm, &[7], Sampler::Cd, Visible::Gaussian) },
+        Settings { dtype: Dtype::Bf16, ..with(Family::Rbm, &[7], Sampler::Pcd, Visible::Bernoulli) },
         with(Family::Bm, &[5], Sampler::Cd, Visible::Bernoulli),
         with(Family::Bm, &[5], Sampler::Pcd, Visible::Bernoulli),
         with(Family::Dbm, &[6, 5, 3], Sampler::Cd, Visible::Bernoulli),

@@ -1,6 +1,6 @@
 //! What each setting does to a step, against a step without it that draws the same random numbers.
 
-use relevo_worker::skills::boltzmann::machine::{Family, MachineFault, Sampler, Settings, Sparsity};
+use relevo_worker::skills::boltzmann::machine::{Dtype, Family, MachineFault, Sampler, Settings, Sparsity};
 use tch::{Kind, Tensor};
 
 use crate::{
@@ -182,6 +182,7 @@ fn settings_that_cannot_be_are_named() {
         (Settings { weight_decay: -1.0, ..rbm() }, "weight_decay: "),
         (Settings { sparsity: Some(Sparsity { target: 1.0, cost: 1.0 }), ..rbm() }, "sparsity_target: "),
         (Settings { epochs: 0, ..rbm() }, "epochs: "),
+        (Settings { dtype: Dtype::Bf16, ..plain(Family::Bm) }, "dtype: "),
     ];
 
     for (settings, start) in cases {

@@ -6,7 +6,7 @@ use relevo_shared::{dataset::TableRef, file::is_file_name};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::machine::{Family, Sampler, Settings, Sparsity, Visible};
+use super::machine::{Dtype, Family, Sampler, Settings, Sparsity, Visible};
 use crate::skills::{SkillError, fields::Fields};
 
 /// Hidden units of one layer.
@@ -178,6 +178,10 @@ fn settings(fields: &mut Fields) -> Settings {
         fields.fault("lr", "must be a number above 0, at most 10");
     }
     let seed = fields.within("seed", 42, &(0..=LARGEST_SEED));
+    let dtype = fields.or("dtype", Dtype::Fp32, "fp32 or bf16");
+    if family != Family::Rbm && dtype != Dtype::Fp32 {
+        fields.fault("dtype", "must be fp32 where model is bm or dbm; an rbm can learn in bf16");
+    }
     let n_hidden = layers(fields, family);
     Settings {
         family,
@@ -195,6 +199,7 @@ fn settings(fields: &mut Fields) -> Settings {
         epochs: fields.within("epochs", 5, &(1..=500)),
         batch_size: i64::from(fields.within("batch_size", 64, &(1..=1_048_576_u32))),
         seed,
+        dtype,
     }
 }
 
@@ -314,6 +319,7 @@ mod tests {
         assert_eq!(faults(&json!({ "time_column": "label" })), ["time_column"]);
         assert_eq!(faults(&json!({ "patience": 3, "val_ratio": 0 })), ["patience"]);
         assert_eq!(faults(&json!({ "model": "dbm", "n_hidden": 8 })), ["n_hidden"]);
+        assert_eq!(faults(&json!({ "model": "bm", "dtype": "bf16" })), ["dtype"]);
         assert_eq!(faults(&json!({ "split": "stratified" })), ["target"]);
         assert!(read(&json!({ "target": "label", "head": "classifier", "split": "stratified" })).is_ok());
     }

@@ -25,6 +25,6 @@ pub use self::{
     judge::{EpochFigures, PseudoMethod},
     likelihood::{Effort, LikelihoodRun, LogLikelihood, Method},
     pair::BatchFigures,
-    settings::{Family, Sampler, Settings, Sparsity, Visible},
+    settings::{Dtype, Family, Sampler, Settings, Sparsity, Visible},
     trainer::{Phase, Trainer},
 };

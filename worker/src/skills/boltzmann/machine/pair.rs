@@ -47,11 +47,11 @@ pub(super) struct Pair {
 }
 
 /// Buffers for batches of one size. The data and the chains lie one below the other, so that one product takes their
-/// difference.
+/// difference. Factors of matrix products are of the kind that the settings ask for, all else is fp32.
 #[derive(Debug)]
 struct Room {
     rows: i64,
-    /// `[rows + chains, lower]` and its two parts: the data, and the chains' lower states.
+    /// Factors: `[rows + chains, lower]` and its two parts, the data and the chains' lower states.
     lower: Tensor,
     data: Tensor,
     chain_lower: Tensor,
@@ -59,39 +59,47 @@ struct Room {
     upper: Tensor,
     upper_data: Tensor,
     upper_chain: Tensor,
+    /// Factors: the probabilities times the shares, `[rows + chains, upper]`.
+    upper_shares: Tensor,
     /// What the chains' lower states are drawn from, `[chains, lower]`.
     lower_mean: Tensor,
     lower_noise: Tensor,
     upper_noise: Tensor,
-    /// `[rows, upper]`: where the chains of contrastive divergence begin.
+    /// Factors: `[rows, upper]`, where the chains of contrastive divergence begin.
     upper_states: Tensor,
     /// `[rows + chains]`: what each row counts in the gradient, the learning rate included.
     shares: Tensor,
-    /// `[lower, upper]`.
+    /// `[lower, upper]`, and where the product goes that it is made of, unless that is fp32 as well.
     gradient: Tensor,
+    product: Option<Tensor>,
 }
 
 impl Room {
-    fn new(pair: &Pair, rows: i64, chains: i64, lr: f64) -> Result<Self, TchError> {
+    fn new(pair: &Pair, rows: i64, chains: i64, settings: &Settings) -> Result<Self, TchError> {
         let (lower_units, upper_units) = (pair.lower.size()[0], pair.upper.size()[0]);
         let options = (Kind::Float, pair.weight.device());
         let empty = |rows: i64, units: i64| Tensor::f_empty([rows, units], options);
-        let (lower, upper) = (empty(rows + chains, lower_units)?, empty(rows + chains, upper_units)?);
-        let plus = Tensor::f_full(rows, lr / rows as f64, options)?;
-        let minus = Tensor::f_full(chains, -lr / chains as f64, options)?;
+        let kind = settings.dtype.kind();
+        let factors = |rows: i64, units: i64| Tensor::f_empty([rows, units], (kind, options.1));
+        let (lower, upper) = (factors(rows + chains, lower_units)?, empty(rows + chains, upper_units)?);
+        let plus = Tensor::f_full(rows, settings.lr / rows as f64, options)?;
+        let minus = Tensor::f_full(chains, -settings.lr / chains as f64, options)?;
         Ok(Self {
             rows,
             data: lower.f_narrow(0, 0, rows)?,
             chain_lower: lower.f_narrow(0, rows, chains)?,
             upper_data: upper.f_narrow(0, 0, rows)?,
             upper_chain: upper.f_narrow(0, rows, chains)?,
+            // In fp32 this is the same memory.
+            upper_shares: upper.f_to_kind(kind)?,
             lower,
             upper,
             lower_mean: empty(chains, lower_units)?,
             lower_noise: empty(chains, lower_units)?,
             upper_noise: empty(chains, upper_units)?,
-            upper_states: empty(chains, upper_units)?,
+            upper_states: factors(chains, upper_units)?,
             shares: Tensor::f_cat(&[plus, minus], 0)?,
+            product: (kind != Kind::Float).then(|| factors(lower_units, upper_units)).transpose()?,
             gradient: pair.weight.f_empty_like()?,
         })
     }
@@ -128,14 +136,15 @@ impl Pair {
         let count = rows.size()[0];
         let mut room = match self.room.take() {
             Some(room) if room.rows == count => room,
-            _ => Room::new(self, count, self.chains.as_ref().map_or(count, |chains| chains.size()[0]), settings.lr)?,
+            _ => Room::new(self, count, self.chains.as_ref().map_or(count, |chains| chains.size()[0]), settings)?,
         };
-        let up = scaled(&self.weight, self.up)?;
-        let down = scaled(&self.weight, self.down)?.f_tr()?;
+        let weight = self.weight.f_to_kind(settings.dtype.kind())?;
+        let up = scaled(&weight, self.up)?;
+        let down = scaled(&weight, self.down)?.f_tr()?;
 
         room.data.f_copy_(rows)?;
         self.rise(&room.data, &up, &room.upper_data)?;
-        let error = self.walk(&mut room, settings, &up, &down, chance)?;
+        let error = self.walk(&mut room, rows, settings, &up, &down, chance)?;
         let norm = self.change(&mut room, settings, momentum)?;
 
         self.room = Some(room);
@@ -147,6 +156,7 @@ impl Pair {
     fn walk(
         &mut self,
         room: &mut Room,
+        rows: &Tensor,
         settings: &Settings,
         up: &Tensor,
         down: &Tensor,
@@ -161,15 +171,16 @@ impl Pair {
         // Persistent chains tell nothing about the data: their reconstruction is one of its own.
         let mut error = None;
         if self.chains.is_some() {
-            let mut mean = self.lower.f_addmm(&room.upper_data, down)?;
+            let mut mean = rows.f_empty_like()?;
+            inputs(&self.lower, &room.upper_data.f_to_kind(down.kind())?, down, &mean)?;
             self.mean_of(&mut mean)?;
-            error = Some(mean.f_mse_loss(&room.data, Reduction::Mean)?);
+            error = Some(mean.f_mse_loss(rows, Reduction::Mean)?);
         }
         for step in 1..=settings.cd_k {
-            let _ = self.lower.f_addmm_out(&room.lower_mean, &upper_states, down)?;
+            inputs(&self.lower, &upper_states.f_to_kind(down.kind())?, down, &room.lower_mean)?;
             self.mean_of(&mut room.lower_mean)?;
             if error.is_none() {
-                error = Some(room.lower_mean.f_mse_loss(&room.data, Reduction::Mean)?);
+                error = Some(room.lower_mean.f_mse_loss(rows, Reduction::Mean)?);
             }
             match self.visible {
                 Visible::Bernoulli => chance.flip(&room.chain_lower, &room.lower_mean, &mut room.lower_noise)?,
@@ -199,7 +210,8 @@ impl Pair {
 
     /// Probabilities of the upper units over lower states, into `probabilities`.
     fn rise(&self, states: &Tensor, up: &Tensor, probabilities: &Tensor) -> Result<(), TchError> {
-        self.upper.f_addmm_out(probabilities, states, up)?.f_sigmoid_().map(drop)
+        inputs(&self.upper, states, up, probabilities)?;
+        probabilities.shallow_clone().f_sigmoid_().map(drop)
     }
 
     /// Probabilities, or means, of the lower units, in place of their inputs.
@@ -220,13 +232,16 @@ impl Pair {
             // off the data's probabilities it reaches the unit's weights and its bias.
             let _ = room.upper_data.f_sub_(&activity.f_sub_scalar(sparsity.target)?.f_mul_scalar(sparsity.cost)?)?;
         }
-        let _ = room.upper.f_mul_(&room.shares.f_unsqueeze(1)?)?;
+        let _ = room.upper.f_mul_out(&room.upper_shares, &room.shares.f_unsqueeze(1)?)?;
         let transposed = room.lower.f_tr()?;
-        let _ = transposed.f_mm_out(&room.gradient, &room.upper)?;
+        let _ = transposed.f_mm_out(room.product.as_ref().unwrap_or(&room.gradient), &room.upper_shares)?;
+        if let Some(product) = &room.product {
+            room.gradient.f_copy_(product)?;
+        }
         let mut gradients = [
             std::mem::replace(&mut room.gradient, Tensor::new()),
-            transposed.f_mv(&room.shares)?,
-            room.upper.f_sum_dim_intlist(0, false, None)?,
+            transposed.f_to_kind(Kind::Float)?.f_mv(&room.shares)?,
+            room.upper_shares.f_sum_dim_intlist(0, false, Kind::Float)?,
         ];
         let norms = gradients.iter().map(Tensor::f_norm).collect::<Result<Vec<_>, _>>()?;
         let norm = Tensor::f_stack(&norms, 0)?.f_norm()?;
@@ -257,6 +272,16 @@ impl Pair {
         state.extend(self.chains.iter().map(|chains| ("chains".to_owned(), chains.shallow_clone())));
         state.extend(self.activity.iter().map(|activity| ("activity".to_owned(), activity.shallow_clone())));
         state
+    }
+}
+
+/// What units get from the states of the other layer, `states · weights + biases`, in fp32 into `inputs`. A product in bf16 is summed up in
+/// fp32 by libtorch and rounded once; the biases are not.
+fn inputs(biases: &Tensor, states: &Tensor, weights: &Tensor, inputs: &Tensor) -> Result<(), TchError> {
+    if states.kind() == inputs.kind() {
+        biases.f_addmm_out(inputs, states, weights).map(drop)
+    } else {
+        states.f_mm(weights)?.f_add_out(inputs, biases).map(drop)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a machine is made of and how it learns, as numbers; and which of them cannot be.
 
 use serde::{Deserialize, Serialize};
+use tch::Kind;
 
 use super::fault::MachineFault;
 
@@ -34,6 +35,27 @@ pub enum Sampler {
     Cd,
     /// Persistent: where they ended in the batch before (Tieleman 2008).
     Pcd,
+}
+
+/// What the matrix products of learning are computed in. Parameters, sums and what is drawn from stay in fp32 in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// Single precision: 24 bits.
+    #[default]
+    Fp32,
+    /// Brain floating point: the range of fp32 with 8 bits. For hardware that multiplies it faster.
+    Bf16,
+}
+
+impl Dtype {
+    /// The name that libtorch has for it.
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Fp32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
 }
 
 /// How often a hidden unit should be on (Hinton 2010, section 11).
@@ -80,6 +102,9 @@ pub struct Settings {
     pub batch_size: i64,
     /// The seed of all chance.
     pub seed: u64,
+    /// What products are computed in while an RBM learns; other families learn in fp32.
+    #[serde(default)]
+    pub dtype: Dtype,
 }
 
 /// Epochs of a phase that go by before `momentum_final` takes over.
@@ -138,6 +163,9 @@ impl Settings {
         }
         if self.batch_size < 1 {
             return wrong("batch_size", "must be 1 or more");
+        }
+        if self.family != Family::Rbm && self.dtype != Dtype::Fp32 {
+            return wrong("dtype", "must be fp32 for a bm or a dbm; an rbm can learn in bf16");
         }
         Ok(())
     }
