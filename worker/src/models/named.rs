@@ -44,6 +44,18 @@ pub struct Current {
     /// What people should know of it.
     #[serde(default)]
     pub note: Option<String>,
+    /// The version that the name stood for before.
+    #[serde(default)]
+    pub previous_version: Option<String>,
+}
+
+impl Current {
+    /// The version before one that this job gives the name to. Where the job has done so already, in an attempt whose answer was lost, it is
+    /// the one that was there before that.
+    #[must_use]
+    pub fn version_before(self, job_id: &str, version: &str) -> Option<String> {
+        if self.job_id == job_id && self.version == version { self.previous_version } else { Some(self.version) }
+    }
 }
 
 /// The place of a name's models.
@@ -104,6 +116,23 @@ impl NamedModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_that_promotes_again_tells_what_was_there_before_its_first_try() {
+        let current = |job_id: &str| Current {
+            version: "b".repeat(64),
+            uri: String::new(),
+            promoted_at: String::new(),
+            job_id: job_id.to_owned(),
+            note: None,
+            previous_version: Some("a".repeat(64)),
+        };
+        let (a, b, c) = ("a".repeat(64), "b".repeat(64), "c".repeat(64));
+
+        assert_eq!(current("1").version_before("1", &b), Some(a));
+        assert_eq!(current("1").version_before("1", &c), Some(b.clone()));
+        assert_eq!(current("1").version_before("2", &b), Some(b));
+    }
 
     #[test]
     fn a_model_has_a_plain_name_with_one_slash_at_most() {

@@ -102,15 +102,16 @@ async fn promote(task: &Task, context: &TaskContext) -> Result<Value, SkillError
     let uri = named.uri_of(&version);
     stage(context, COPY, copy(&files, &here, &uri, context)).await?;
     stage(context, VERIFY, verify(&files, &here, &back, &uri, context)).await?;
-    let previous = named.current(context).await?;
     let promoted_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
     let job_id = task.job_id.to_string();
-    let current = Current { version, uri, promoted_at, job_id, note: asked.note };
+    let previous = named.current(context).await?;
+    let previous_version = previous.and_then(|it| it.version_before(&job_id, &version));
+    let current = Current { version, uri, promoted_at, job_id, note: asked.note, previous_version };
     stage(context, POINT, named.point_at(&current, context)).await?;
     let told = format!("{} stands for version {}", asked.name, current.version);
     context.log(LogLevel::Info, told, None);
     Ok(json!({
-        "name": asked.name, "version": current.version, "uri": current.uri, "previous_version": previous.map(|it| it.version),
+        "name": asked.name, "version": current.version, "uri": current.uri, "previous_version": current.previous_version,
         "promoted_at": current.promoted_at, "note": current.note, "files": files,
     }))
 }
