@@ -8,7 +8,6 @@ mod s3;
 
 use std::{
     fs::{self, File},
-    ops::Deref,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -38,7 +37,6 @@ use relevo_worker::{
 };
 use serde_json::{Map, Value, json};
 use tch::Kind;
-use tokio::sync::{Mutex, MutexGuard};
 
 const MODEL: [&str; 4] = ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"];
 
@@ -46,29 +44,11 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 
-/// libtorch has one generator of random numbers in a process. A worker has one device thread that uses it; here each test starts one of
-/// its own, so they take turns.
-static TURNS: Mutex<()> = Mutex::const_new(());
-
-struct Turn {
-    bench: Bench,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Deref for Turn {
-    type Target = Bench;
-
-    fn deref(&self) -> &Bench {
-        &self.bench
-    }
-}
-
-async fn bench() -> Turn {
-    let turn = TURNS.lock().await;
+async fn bench() -> Bench {
     // For a model as small as this, threads wait for each other longer than they work.
     tch::set_num_threads(1);
     let settings = SkillSettings { models: vec![golden()], ..SkillSettings::default() };
-    Turn { bench: Bench::with(&settings).await, _turn: turn }
+    Bench::with(&settings).await
 }
 
 /// Comments whose first word tells their class, in a table with a row without text and one without a label.
@@ -373,9 +353,8 @@ async fn parameters_of_embed_that_are_wrong_are_named() {
     assert_eq!(fields, ["layers", "normalize", "pooling"]);
 }
 
-#[tokio::test]
-async fn what_is_dropped_follows_the_seed() {
-    let _turn = bench().await;
+#[test]
+fn what_is_dropped_follows_the_seed() {
     let config = BertConfig::read(&golden().join("beto")).unwrap();
     let labels = Labels(["NEG", "NEU", "POS"].map(str::to_owned).to_vec());
     let row = |class: usize| Example {

@@ -22,6 +22,8 @@ mod sleep;
 mod stages;
 mod sweep;
 pub mod tabular;
+#[cfg(feature = "torch")]
+pub mod torch;
 
 use std::{future::Future, pin::Pin};
 

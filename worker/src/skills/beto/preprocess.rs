@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::{
     classifier::Classifier,
     clean::Comment,
-    fault::torch_error,
     features::WordFeatures,
     grades,
     inference::Inference,
@@ -29,7 +28,7 @@ use crate::{
     context::TaskContext,
     device::Device,
     models::{ModelFolder, ModelFolders},
-    skills::{Running, Skill, SkillError, off_the_clock, stage},
+    skills::{Running, Skill, SkillError, off_the_clock, stage, torch::torch_error},
 };
 
 /// Sentiment of Spanish comments, row by row of a table.

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use super::{
     evaluation::Evaluation,
     machine::Settings,
-    packed::Packed,
     parameters::{HeadKind, Plan},
     preprocess::Preprocess,
     run::Epoch,
@@ -23,6 +22,7 @@ use crate::{
             chart::{self, Series},
         },
         off_the_clock,
+        torch::Packed,
     },
 };
 

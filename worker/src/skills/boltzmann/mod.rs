@@ -10,7 +10,6 @@ pub mod head;
 mod likelihood;
 pub mod machine;
 pub mod matrix;
-pub mod packed;
 pub mod parameters;
 pub mod prepared;
 pub mod preprocess;

@@ -10,12 +10,15 @@ use super::{
     evaluation::{Evaluation, evaluate},
     head::Task,
     machine::{EpochFigures, MachineFault},
-    packed::Packed,
     parameters::Plan,
     prepared::Prepared,
     stage::{Stage, as_i64},
 };
-use crate::{context::TaskContext, device::Device, skills::SkillError};
+use crate::{
+    context::TaskContext,
+    device::Device,
+    skills::{SkillError, torch::Packed},
+};
 
 /// Passes over the rows that a head is fitted with in each epoch, and after the last.
 const PASSES: u32 = 25;
@@ -228,7 +231,7 @@ impl Run {
     pub async fn restore(&mut self, path: &Path) -> Result<(), SkillError> {
         let (path, fingerprint) = (path.to_owned(), self.standing.fingerprint.clone());
         let (state, standing) = crate::skills::off_the_clock(move || read(&path, &fingerprint)).await?;
-        self.on_stage(move |stage| stage.restore(&state)).await?;
+        self.on_stage(move |stage| stage.restore(state)).await?;
         self.standing = standing;
         self.resumed_after = self.standing.history.last().map(|epoch| epoch.epoch);
         Ok(())
@@ -347,7 +350,7 @@ impl Run {
 
 fn read(path: &Path, fingerprint: &str) -> Result<(Packed, Standing), SkillError> {
     let unreadable = |reason: String| SkillError::Permanent(format!("the checkpoint cannot be read: {reason}"));
-    let (state, words) = Packed::read(path).map_err(unreadable)?;
+    let (state, words) = Packed::read(path).map_err(|error| unreadable(error.to_string()))?;
     let standing = words.get(STANDING).map(|text| serde_json::from_str::<Standing>(text));
     let standing = standing.ok_or_else(|| unreadable("it does not say where the run stood".to_owned()))?;
     let standing = standing.map_err(|error| unreadable(error.to_string()))?;

@@ -29,7 +29,7 @@ use self::{
     start::HeadOrigin,
     training::{Trained, Training},
 };
-use super::{config::BertConfig, fault::torch_error, reading::bring, request::dtype_name, tokens::BertTokenizer};
+use super::{config::BertConfig, reading::bring, request::dtype_name, tokens::BertTokenizer};
 use crate::{
     context::TaskContext,
     device::Device,
@@ -41,6 +41,7 @@ use crate::{
             chart::{confusion, curves},
         },
         off_the_clock, stage,
+        torch::torch_error,
     },
 };
 

@@ -1,58 +1,15 @@
-//! Tensors on their way to a file, and a training's checkpoint, which is one.
+//! How far a training is, and its checkpoint.
 
-use std::{borrow::Cow, collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path};
 
-use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use super::{judge::Judgement, learner::Learner};
-use crate::skills::SkillError;
-
-/// Tensors in `f32` on the CPU, by name. They may share their memory with a learner, which must not take a step until they are written.
-pub type Named = Vec<(String, Tensor)>;
-
-/// Writes a safetensors file; `metadata` goes into its header.
-///
-/// # Errors
-/// When the disk is full or the folder is gone.
-pub fn write(named: &Named, metadata: HashMap<String, String>, path: &Path) -> Result<(), SkillError> {
-    let views = named.iter().map(|(name, tensor)| (name.as_str(), Bytes::of(tensor)));
-    safetensors::serialize_to_file(views, Some(metadata), path)
-        .map_err(|error| SkillError::ResourceExhausted(format!("the weights cannot be written: {error}")))
-}
-
-/// A tensor whose bytes are copied when they are asked for, so that one copy exists at a time.
-struct Bytes<'a> {
-    tensor: &'a Tensor,
-    shape: Vec<usize>,
-}
-
-impl<'a> Bytes<'a> {
-    fn of(tensor: &'a Tensor) -> Self {
-        Self { tensor, shape: tensor.size().into_iter().map(|n| n as usize).collect() }
-    }
-}
-
-impl View for Bytes<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = vec![0; self.data_len()];
-        self.tensor.copy_data_u8(&mut bytes, self.tensor.numel());
-        Cow::Owned(bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.tensor.numel() * Kind::Float.elt_size_in_bytes()
-    }
-}
+use crate::skills::{
+    SkillError,
+    torch::{Named, Packed, Unread, torch_error},
+};
 
 /// The figures of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,7 +50,7 @@ pub struct Progress {
 pub struct Checkpoint {
     /// How far it is.
     pub progress: Progress,
-    tensors: Named,
+    tensors: Packed,
     adam_steps: i32,
 }
 
@@ -109,23 +66,24 @@ impl Checkpoint {
         let mut tensors = Named::new();
         for ((name, weight), (mean, square)) in learner.weights().zip(moments) {
             for (part, tensor) in [("weight", weight), ("mean", mean), ("square", square)] {
-                tensors.push((format!("{part}.{name}"), tensor.f_to_device(Device::Cpu)?));
+                tensors.push((format!("{part}.{name}"), tensor.shallow_clone()));
             }
         }
         // Where the last epoch is the best, its weights are here already.
         if progress.best.as_ref().is_some_and(|(best, _)| *best as usize != progress.history.len()) {
             tensors.extend(learner.best().map(|(name, best)| (format!("best.{name}"), best.shallow_clone())));
         }
-        Ok(Self { progress, tensors, adam_steps })
+        Ok(Self { progress, tensors: Packed::of(tensors)?, adam_steps })
     }
 
     /// Writes it.
     ///
     /// # Errors
-    /// As [`write()`].
+    /// When the disk is full or the folder is gone.
     pub fn save(&self, path: &Path) -> Result<(), SkillError> {
         let state = serde_json::to_string(&(&self.progress, self.adam_steps)).expect("plain data is JSON");
-        write(&self.tensors, HashMap::from([(STATE.to_owned(), state)]), path)
+        let written = self.tensors.write(path, HashMap::from([(STATE.to_owned(), state)]));
+        written.map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
     }
 
     /// Reads one. None when the file is no checkpoint of a training, such as one of another release.
@@ -133,21 +91,16 @@ impl Checkpoint {
     /// # Errors
     /// Transient when the file cannot be read.
     pub fn load(path: &Path) -> Result<Option<Self>, SkillError> {
-        let unread = |error: std::io::Error| SkillError::Transient(format!("the checkpoint cannot be read: {error}"));
-        let bytes = std::fs::read(path).map_err(unread)?;
-        Ok(Self::parse(&bytes))
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-        let state = header.metadata().as_ref()?.get(STATE)?;
-        let (progress, adam_steps) = serde_json::from_str(state).ok()?;
-        let tensors = SafeTensors::deserialize(bytes).ok()?;
-        let tensors = tensors.iter().map(|(name, view)| {
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            Some((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float).ok()?))
-        });
-        Some(Self { progress, tensors: tensors.collect::<Option<_>>()?, adam_steps })
+        let (tensors, words) = match Packed::read(path) {
+            Ok(read) => read,
+            Err(Unread::Contents(_)) => return Ok(None),
+            Err(Unread::Torch(error)) => return Err(torch_error(&error)),
+            Err(Unread::File(error)) => {
+                return Err(SkillError::Transient(format!("the checkpoint cannot be read: {error}")));
+            }
+        };
+        let state = words.get(STATE).and_then(|state| serde_json::from_str(state).ok());
+        Ok(state.map(|(progress, adam_steps)| Self { progress, tensors, adam_steps }))
     }
 
     /// Puts a learner where this one was. To be called on the device's thread.
@@ -155,7 +108,7 @@ impl Checkpoint {
     /// # Errors
     /// When the tensors are those of another model.
     pub fn restore(self, learner: &mut Learner) -> Result<Progress, TchError> {
-        let mut tensors: HashMap<String, Tensor> = self.tensors.into_iter().collect();
+        let mut tensors: HashMap<String, Tensor> = self.tensors.into_tensors().into_iter().collect();
         let names: Vec<String> = learner.weights().map(|(name, _)| name.to_owned()).collect();
         let mut part = |part: &str| {
             let taken = names.iter().map(|name| {
@@ -180,9 +133,9 @@ mod tests {
     fn what_is_no_checkpoint_is_not_taken_for_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.safetensors");
-        let named = vec![("weight.a".to_owned(), Tensor::zeros([2], (Kind::Float, Device::Cpu)))];
+        let tensors = vec![("weight.a".to_owned(), Tensor::from_slice(&[0_f32, 0.0]))];
 
-        write(&named, HashMap::new(), &path).unwrap();
+        Packed::of(tensors).unwrap().write(&path, HashMap::new()).unwrap();
         let of_others = Checkpoint::load(&path).unwrap();
         std::fs::write(&path, b"\x89PNG").unwrap();
         let damaged = Checkpoint::load(&path).unwrap();

@@ -11,16 +11,17 @@ use super::{
     learner::{Example, Learner, StepFault, StepFigures},
     parameters::Parameters,
     schedule::{Schedule, epoch},
-    stored::{Checkpoint, EpochFigures, Named, Progress},
+    stored::{Checkpoint, EpochFigures, Progress},
 };
 use crate::{
     context::TaskContext,
     device::Device,
     skills::{
         SkillError,
-        beto::{batches::batches, fault::torch_error},
+        beto::batches::batches,
         learning::checkpoint::Checkpoint as Kept,
         off_the_clock,
+        torch::{Named, torch_error},
     },
 };
 

@@ -2,7 +2,7 @@
 
 use tch::TchError;
 
-use crate::skills::{SkillError, beto::fault::torch_error};
+use crate::skills::{SkillError, torch::torch_error};
 
 /// A machine that cannot be made, read or used, and why.
 #[derive(Debug, thiserror::Error)]
