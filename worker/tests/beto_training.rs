@@ -189,15 +189,15 @@ async fn a_training_that_was_interrupted_ends_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_of_other_rows_is_not_taken_up() {
+async fn a_checkpoint_of_other_rows_ends_the_task_with_the_reason() {
     let bench = bench().await;
     let task = Bench::task("beto.finetune", &bench.training(&comments(), &json!({})));
     bench.interrupted(&task).await;
 
     bench.put("in/comentarios.csv", comments().replace("mal curso", "mal profesor"));
-    let result = bench.run_in(&task, &bench.context(&task)).await.unwrap();
+    let error = bench.run_in(&task, &bench.context(&task)).await.unwrap_err();
 
-    assert_eq!(result["resumed_after_epoch"], 0);
+    assert!(matches!(&error, SkillError::Permanent(reason) if reason.contains("differs in its rows;")), "{error:?}");
 }
 
 #[tokio::test]

@@ -237,6 +237,13 @@ async fn a_run_that_was_abandoned_ends_as_if_it_had_not_been() {
     }
 }
 
+/// Puts the checkpoint of another task where that of a task lies.
+async fn replace_checkpoint(bench: &Bench, task: &Task, other: &Task) {
+    let place = checkpoints(bench, task)[0].strip_prefix(bench.s3.root.path()).unwrap().to_owned();
+    let from = &checkpoints(bench, other)[0];
+    bench.context(task).upload(from, &format!("s3://{}", place.display())).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_checkpoint_of_another_training_is_refused() {
     let bench = Bench::new().await;
@@ -246,13 +253,14 @@ async fn a_checkpoint_of_another_training_is_refused() {
     for task in [&mine, &other] {
         abandoned(&bench, task).await;
     }
-    let place = checkpoints(&bench, &mine)[0].strip_prefix(bench.s3.root.path()).unwrap().to_owned();
-    let context = bench.context(&mine);
-    context.upload(&checkpoints(&bench, &other)[0], &format!("s3://{}", place.display())).await.unwrap();
+    replace_checkpoint(&bench, &mine, &other).await;
 
     let error = bench.run_in(&mine, &bench.context(&mine)).await.unwrap_err();
 
-    assert!(matches!(&error, SkillError::Permanent(reason) if reason.contains("other parameters")), "{error:?}");
+    assert!(
+        matches!(&error, SkillError::Permanent(reason) if reason.contains("differs in its settings;")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -424,6 +432,24 @@ async fn an_audit_says_whether_a_training_beats_saying_always_the_same() {
     assert_eq!(judged, ROWS as f64);
     assert_eq!(read(&bench, &good["report_uri"])["summary"], good["summary"]);
     assert_eq!((&idle["summary"]["beats_baseline"], &idle["folds"]), (&json!(false), &json!(3)));
+}
+
+#[tokio::test]
+async fn an_audit_goes_on_after_its_folds_that_are_done_and_after_no_others() {
+    let bench = Bench::new().await;
+    let tables = ["moods", "others"].map(|name| moods(&bench, name));
+    let [mine, other] =
+        tables.map(|table| Bench::task("eval.audit", &of(&table, &training(&json!({ "epochs": 30, "folds": 4 })))));
+    for task in [&mine, &other] {
+        abandoned(&bench, task).await;
+    }
+
+    let resumed = bench.run_in(&mine, &bench.context(&mine)).await.unwrap();
+    replace_checkpoint(&bench, &mine, &other).await;
+    let error = bench.run_in(&mine, &bench.context(&mine)).await.unwrap_err();
+
+    assert_eq!(resumed["per_fold"].as_array().unwrap().len(), 4);
+    assert!(matches!(&error, SkillError::Permanent(reason) if reason.contains("differs in its table;")), "{error:?}");
 }
 
 #[tokio::test]

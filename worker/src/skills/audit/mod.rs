@@ -7,7 +7,6 @@ use std::{path::Path, sync::Arc, time::Instant};
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use self::guard::leaks;
 use crate::{
@@ -20,12 +19,13 @@ use crate::{
             load,
             matrix::Table,
             parameters::{HeadKind, Plan},
+            parts,
             prepared::{Prepared, strata},
             run::Run,
         },
         fields::Fields,
         learning::{
-            checkpoint::Checkpoint,
+            checkpoint::{self, Checkpoint, Fingerprint},
             split::{Split, stratified_folds},
         },
         off_the_clock, stage,
@@ -103,7 +103,6 @@ impl Parameters {
 /// What is known of the folds that are done; this is the checkpoint too.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Done {
-    fingerprint: String,
     folds: Vec<Map<String, Value>>,
 }
 
@@ -138,11 +137,9 @@ impl EvalAudit {
         splits: &[Split],
         context: &TaskContext,
     ) -> Result<Done, SkillError> {
-        let (checkpoint, file) = (Checkpoint::of(context), context.work_dir().join("checkpoint"));
-        let fingerprint = fingerprint(asked);
-        let known = if checkpoint.restore(&file).await? { read(&file).await? } else { None };
-        let mut done = known.filter(|known: &Done| known.fingerprint == fingerprint).unwrap_or_default();
-        done.fingerprint = fingerprint;
+        let (place, file) = (Checkpoint::of(context), context.work_dir().join("checkpoint"));
+        let training = fingerprint(asked);
+        let mut done = if place.restore(&file).await? { read(&file, &training).await? } else { Done::default() };
         for (number, split) in splits.iter().enumerate().skip(done.folds.len()) {
             let figures = self.fold(asked, table, split, (number, splits.len()), context).await?;
             context.metrics(
@@ -150,10 +147,8 @@ impl EvalAudit {
                 figures.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?))),
             );
             done.folds.push(figures);
-            let text = serde_json::to_vec(&done).expect("it has string keys only");
-            let written = tokio::fs::write(&file, text).await;
-            written.map_err(|error| SkillError::Transient(format!("the checkpoint cannot be written: {error}")))?;
-            checkpoint.keep(&file).await?;
+            tokio::fs::write(&file, checkpoint::written(&training, &done)).await.map_err(checkpoint::unwritable)?;
+            place.keep(&file).await?;
         }
         Ok(done)
     }
@@ -168,7 +163,7 @@ impl EvalAudit {
     ) -> Result<Map<String, Value>, SkillError> {
         let (table, plan, split) = (Arc::clone(table), Arc::clone(&asked.plan), split.clone());
         let data = off_the_clock(move || Prepared::new(&table, &plan, &split).map(Arc::new)).await?;
-        let mut run = Run::start(&self.device, &asked.plan, &data, asked.plan.settings.batch_size, "").await?;
+        let mut run = Run::start(&self.device, &asked.plan, &data, asked.plan.settings.batch_size).await?;
         while !run.is_over() {
             let done = run.history().len() as f64;
             let epochs = f64::from(run.epochs());
@@ -226,15 +221,15 @@ fn folds(asked: &Parameters, table: &Table) -> Result<Vec<Split>, SkillError> {
     Ok(stratified_folds(&strata, asked.folds, asked.seed))
 }
 
-fn fingerprint(asked: &Parameters) -> String {
-    let plan = serde_json::to_vec(&*asked.plan).expect("a plan has string keys only");
-    hex::encode(Sha256::new().chain_update(plan).chain_update(format!("{} {}", asked.folds, asked.seed)).finalize())
+fn fingerprint(asked: &Parameters) -> Fingerprint {
+    let [table, settings] = parts(&asked.plan);
+    Fingerprint::of([table, settings, ("folds", format!("{} {}", asked.folds, asked.seed).into())])
 }
 
-async fn read(file: &Path) -> Result<Option<Done>, SkillError> {
+async fn read(file: &Path, training: &Fingerprint) -> Result<Done, SkillError> {
     let text = tokio::fs::read(file).await;
     let text = text.map_err(|error| SkillError::Transient(format!("the checkpoint cannot be read: {error}")))?;
-    Ok(serde_json::from_slice(&text).ok())
+    checkpoint::read(&String::from_utf8_lossy(&text), training)
 }
 
 /// Mean and deviation of each figure, and whether the training beats always saying the same by more than chance would.

@@ -18,7 +18,7 @@ mod stage;
 mod train;
 pub mod trained;
 
-pub(in crate::skills) use self::train::load;
+pub(in crate::skills) use self::train::{load, parts};
 pub use self::{
     apply::{RbmPredict, RbmTransform},
     train::RbmTrain,

@@ -1,6 +1,6 @@
 //! Learns epoch by epoch, tells what each was worth, and can stop and go on between any two of them.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,12 @@ use super::{
 use crate::{
     context::TaskContext,
     device::Device,
-    skills::{SkillError, torch::Packed},
+    skills::{
+        SkillError,
+        learning::checkpoint::Fingerprint,
+        off_the_clock,
+        torch::{Named, Packed, checkpoint},
+    },
 };
 
 /// Passes over the rows that a head is fitted with in each epoch, and after the last.
@@ -50,16 +55,35 @@ impl Epoch {
 /// Where a run stands, beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Standing {
-    /// What was asked for: another training does not go on from here.
-    fingerprint: String,
     batch_size: i64,
     history: Vec<Epoch>,
     /// The epoch that was the best so far, and its figure.
     best: Option<(u32, f64)>,
 }
 
-/// The word under which a standing lies in a checkpoint.
-const STANDING: &str = "standing";
+/// What a run had kept, to go on from.
+#[derive(Debug)]
+pub struct Kept {
+    tensors: Named,
+    standing: Standing,
+}
+
+impl Kept {
+    /// Reads the checkpoint of a training.
+    ///
+    /// # Errors
+    /// As [`checkpoint::load`].
+    pub fn read(path: &Path, training: &Fingerprint) -> Result<Self, SkillError> {
+        let (tensors, standing) = checkpoint::load(path, training)?;
+        Ok(Self { tensors, standing })
+    }
+
+    /// Rows of a batch.
+    #[must_use]
+    pub const fn batch_size(&self) -> i64 {
+        self.standing.batch_size
+    }
+}
 
 /// A training under way.
 #[derive(Debug)]
@@ -86,13 +110,12 @@ impl Run {
         plan: &Plan,
         data: &Arc<Prepared>,
         batch_size: i64,
-        fingerprint: &str,
     ) -> Result<Self, SkillError> {
         let settings = plan.machine(data.preprocess.columns.len(), batch_size);
         let prepared = Arc::clone(data);
         let made = device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await?;
         let stage = made?;
-        let standing = Standing { fingerprint: fingerprint.to_owned(), batch_size, history: Vec::new(), best: None };
+        let standing = Standing { batch_size, history: Vec::new(), best: None };
         Ok(Self {
             device: device.clone(),
             phases: stage.phases(),
@@ -200,38 +223,24 @@ impl Run {
         self.on_stage(|stage| stage.model()).await
     }
 
-    /// Writes all that [`Self::restore`] needs into a file.
+    /// Writes all that [`Self::restore`] needs into a file, as the checkpoint of a training.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub async fn save(&mut self, path: &Path) -> Result<(), SkillError> {
+    /// As [`checkpoint::save`].
+    pub async fn save(&mut self, path: &Path, training: &Fingerprint) -> Result<(), SkillError> {
         let state = self.on_stage(|stage| stage.state()).await?;
-        let words = serde_json::to_string(&self.standing).expect("a standing has string keys only");
-        let path = path.to_owned();
-        crate::skills::off_the_clock(move || {
-            let written = state.write(&path, HashMap::from([(STANDING.to_owned(), words)]));
-            written
-                .map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
-        })
-        .await
+        let (path, training, standing) = (path.to_owned(), training.clone(), self.standing.clone());
+        // No batch is learnt until the tensors, which it may share with the machine, are on disk.
+        off_the_clock(move || checkpoint::save(&path, &state, &training, &standing)).await
     }
 
-    /// The batch size of the run whose checkpoint this is.
+    /// Goes on where a run with batches of the same size had kept what it had.
     ///
     /// # Errors
-    /// `Permanent` when the checkpoint is of another training, or none.
-    pub fn batch_size_in(path: &Path, fingerprint: &str) -> Result<i64, SkillError> {
-        read(path, fingerprint).map(|(_, standing)| standing.batch_size)
-    }
-
-    /// Goes on where a file of [`Self::save`] left off.
-    ///
-    /// # Errors
-    /// `Permanent` when it is of another training.
-    pub async fn restore(&mut self, path: &Path) -> Result<(), SkillError> {
-        let (path, fingerprint) = (path.to_owned(), self.standing.fingerprint.clone());
-        let (state, standing) = crate::skills::off_the_clock(move || read(&path, &fingerprint)).await?;
-        self.on_stage(move |stage| stage.restore(state)).await?;
+    /// `ResourceExhausted`.
+    pub async fn restore(&mut self, kept: Kept) -> Result<(), SkillError> {
+        let Kept { tensors, standing } = kept;
+        self.on_stage(move |stage| stage.restore(tensors)).await?;
         self.standing = standing;
         self.resumed_after = self.standing.history.last().map(|epoch| epoch.epoch);
         Ok(())
@@ -346,19 +355,6 @@ impl Run {
         }
         Ok(())
     }
-}
-
-fn read(path: &Path, fingerprint: &str) -> Result<(Packed, Standing), SkillError> {
-    let unreadable = |reason: String| SkillError::Permanent(format!("the checkpoint cannot be read: {reason}"));
-    let (state, words) = Packed::read(path).map_err(|error| unreadable(error.to_string()))?;
-    let standing = words.get(STANDING).map(|text| serde_json::from_str::<Standing>(text));
-    let standing = standing.ok_or_else(|| unreadable("it does not say where the run stood".to_owned()))?;
-    let standing = standing.map_err(|error| unreadable(error.to_string()))?;
-    if standing.fingerprint != fingerprint {
-        let reason = "the checkpoint is of a training with other parameters or another table; this one must begin anew, as a new job";
-        return Err(SkillError::Permanent(reason.to_owned()));
-    }
-    Ok((state, standing))
 }
 
 /// The order of an epoch's rows. It depends on the seed and the epoch alone.

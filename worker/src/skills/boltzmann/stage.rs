@@ -220,8 +220,7 @@ impl Stage {
     }
 
     /// Goes on from a state.
-    pub(super) fn restore(&mut self, state: Packed) -> Result<(), MachineFault> {
-        let mut tensors = state.into_tensors();
+    pub(super) fn restore(&mut self, mut tensors: Named) -> Result<(), MachineFault> {
         self.trainer.restore(take(TRAINER, &mut tensors))?;
         let best = take(BEST, &mut tensors);
         if !best.is_empty() {

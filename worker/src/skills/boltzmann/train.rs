@@ -4,7 +4,6 @@ use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     artefacts::{Artefacts, Config, Published},
@@ -14,12 +13,17 @@ use super::{
     matrix::Table,
     parameters::Plan,
     prepared::{Prepared, split},
-    run::{Epoch, Run},
+    run::{Epoch, Kept, Run},
 };
 use crate::{
     context::TaskContext,
     device::Device,
-    skills::{Running, Skill, SkillError, learning::checkpoint::Checkpoint, off_the_clock, stage, tabular::LocalTable},
+    skills::{
+        Running, Skill, SkillError,
+        learning::checkpoint::{Checkpoint, Fingerprint},
+        off_the_clock, stage,
+        tabular::LocalTable,
+    },
 };
 
 /// The stages, and how far the task is when each ends.
@@ -68,6 +72,13 @@ pub(in crate::skills) async fn load(plan: &Arc<Plan>, context: &TaskContext) -> 
     Ok(table)
 }
 
+/// What decides the outcome of a training, by the names that people have for it.
+pub(in crate::skills) fn parts(plan: &Plan) -> [(&'static str, Vec<u8>); 2] {
+    let mut settings = serde_json::to_value(plan).expect("a plan has string keys only");
+    let table = settings["source"].take();
+    [("table", table.to_string().into()), ("settings", settings.to_string().into())]
+}
+
 impl RbmTrain {
     async fn train(&self, task: &Task, context: &TaskContext) -> Result<Value, SkillError> {
         let began = Instant::now();
@@ -112,19 +123,19 @@ impl RbmTrain {
             plan,
             data,
             context,
-            fingerprint: fingerprint(plan),
+            fingerprint: Fingerprint::of(parts(plan)),
             checkpoint: &checkpoint,
             file: context.work_dir().join("checkpoint"),
         };
         let wanted = plan.settings.batch_size;
-        let resumed = checkpoint.restore(&attempt.file).await?;
-        let batch_size = if resumed { Run::batch_size_in(&attempt.file, &attempt.fingerprint)? } else { wanted };
-        match attempt.go(batch_size, resumed).await {
+        let kept = attempt.kept().await?;
+        let batch_size = kept.as_ref().map_or(wanted, Kept::batch_size);
+        match attempt.go(batch_size, kept).await {
             Err(SkillError::ResourceExhausted(reason)) if batch_size == wanted && wanted > 1 => {
                 let half = wanted / 2;
                 let message = format!("the device has too little memory for batches of {wanted}: trying {half}");
                 context.log(LogLevel::Warning, message, Some(json!({ "reason": reason })));
-                attempt.go(half, false).await
+                attempt.go(half, None).await
             }
             done => done,
         }
@@ -137,16 +148,25 @@ struct Attempt<'a> {
     plan: &'a Plan,
     data: &'a Arc<Prepared>,
     context: &'a TaskContext,
-    fingerprint: String,
+    fingerprint: Fingerprint,
     checkpoint: &'a Checkpoint<'a>,
     file: PathBuf,
 }
 
 impl Attempt<'_> {
-    async fn go(&self, batch_size: i64, resume: bool) -> Result<Run, SkillError> {
-        let mut run = Run::start(self.device, self.plan, self.data, batch_size, &self.fingerprint).await?;
-        if resume {
-            run.restore(&self.file).await?;
+    /// What another attempt of the task had kept, if any did.
+    async fn kept(&self) -> Result<Option<Kept>, SkillError> {
+        if !self.checkpoint.restore(&self.file).await? {
+            return Ok(None);
+        }
+        let (file, training) = (self.file.clone(), self.fingerprint.clone());
+        off_the_clock(move || Kept::read(&file, &training).map(Some)).await
+    }
+
+    async fn go(&self, batch_size: i64, kept: Option<Kept>) -> Result<Run, SkillError> {
+        let mut run = Run::start(self.device, self.plan, self.data, batch_size).await?;
+        if let Some(kept) = kept {
+            run.restore(kept).await?;
             let message =
                 format!("going on after epoch {}, where the last attempt had kept what it had", run.history().len());
             self.context.log(LogLevel::Info, message, None);
@@ -164,7 +184,7 @@ impl Attempt<'_> {
             let epoch = run.epoch(self.context, told).await?.clone();
             tell_epoch(&epoch, run.epochs(), self.context);
             if run.is_over() || kept_at.elapsed().as_secs() >= u64::from(self.plan.checkpoint_seconds) {
-                run.save(&self.file).await?;
+                run.save(&self.file, &self.fingerprint).await?;
                 self.checkpoint.keep(&self.file).await?;
                 kept_at = Instant::now();
             }
@@ -181,11 +201,6 @@ async fn prepare(plan: &Arc<Plan>, context: &TaskContext) -> Result<Arc<Prepared
     let table = load(plan, context).await?;
     let plan = Arc::clone(plan);
     off_the_clock(move || Prepared::new(&table, &plan, &split(&table, &plan)?).map(Arc::new)).await
-}
-
-/// What decides the outcome of a training, in short.
-fn fingerprint(plan: &Plan) -> String {
-    hex::encode(Sha256::digest(serde_json::to_vec(plan).expect("a plan has string keys only")))
 }
 
 async fn evaluate(run: &mut Run, seed: u64, context: &TaskContext) -> Result<(Evaluation, LogLikelihood), SkillError> {

@@ -3,6 +3,7 @@
 //! Knows nothing of models: whatever is so of one family only stands with that family.
 
 mod chance;
+pub mod checkpoint;
 mod fault;
 mod packed;
 

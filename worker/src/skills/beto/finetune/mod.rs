@@ -39,6 +39,7 @@ use crate::{
         learning::{
             artefacts,
             chart::{confusion, curves},
+            checkpoint::Fingerprint,
         },
         off_the_clock, stage,
         torch::torch_error,
@@ -117,7 +118,11 @@ impl BetoFinetune {
         };
         let (learner, begun) = stage(context, PREPARE, prepared).await?;
 
-        let fingerprint = begun.examples.fingerprint(&begun.folder.content_hash);
+        let fingerprint = Fingerprint::of([
+            ("model", begun.folder.content_hash.clone().into()),
+            ("rows", begun.examples.digest()),
+            ("settings", serde_json::to_vec(&parameters).expect("parameters are plain data")),
+        ]);
         let span = (PREPARE.1, TRAIN.1);
         let training =
             Training::new((&self.device, context), (&parameters, &begun.examples), learner, fingerprint, span);

@@ -8,7 +8,8 @@ use tch::{TchError, Tensor};
 use super::{judge::Judgement, learner::Learner};
 use crate::skills::{
     SkillError,
-    torch::{Named, Packed, Unread, torch_error},
+    learning::checkpoint::Fingerprint,
+    torch::{Named, Packed, checkpoint, torch_error},
 };
 
 /// The figures of one epoch.
@@ -33,8 +34,6 @@ pub struct EpochFigures {
 /// How far a training is, beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Of the model and of the rows: a checkpoint of others is not taken up.
-    pub fingerprint: String,
     /// The epochs that are done.
     pub history: Vec<EpochFigures>,
     /// Rows that go through the model at once.
@@ -53,8 +52,6 @@ pub struct Checkpoint {
     tensors: Packed,
     adam_steps: i32,
 }
-
-const STATE: &str = "relevo.training";
 
 impl Checkpoint {
     /// The state of a learner. To be called on the device's thread.
@@ -76,31 +73,21 @@ impl Checkpoint {
         Ok(Self { progress, tensors: Packed::of(tensors)?, adam_steps })
     }
 
-    /// Writes it.
+    /// Writes it as the checkpoint of a training.
     ///
     /// # Errors
-    /// When the disk is full or the folder is gone.
-    pub fn save(&self, path: &Path) -> Result<(), SkillError> {
-        let state = serde_json::to_string(&(&self.progress, self.adam_steps)).expect("plain data is JSON");
-        let written = self.tensors.write(path, HashMap::from([(STATE.to_owned(), state)]));
-        written.map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
+    /// As [`checkpoint::save`].
+    pub fn save(&self, path: &Path, training: &Fingerprint) -> Result<(), SkillError> {
+        checkpoint::save(path, &self.tensors, training, &(&self.progress, self.adam_steps))
     }
 
-    /// Reads one. None when the file is no checkpoint of a training, such as one of another release.
+    /// Reads that of a training.
     ///
     /// # Errors
-    /// Transient when the file cannot be read.
-    pub fn load(path: &Path) -> Result<Option<Self>, SkillError> {
-        let (tensors, words) = match Packed::read(path) {
-            Ok(read) => read,
-            Err(Unread::Contents(_)) => return Ok(None),
-            Err(Unread::Torch(error)) => return Err(torch_error(&error)),
-            Err(Unread::File(error)) => {
-                return Err(SkillError::Transient(format!("the checkpoint cannot be read: {error}")));
-            }
-        };
-        let state = words.get(STATE).and_then(|state| serde_json::from_str(state).ok());
-        Ok(state.map(|(progress, adam_steps)| Self { progress, tensors, adam_steps }))
+    /// As [`checkpoint::load`].
+    pub fn load(path: &Path, training: &Fingerprint) -> Result<Self, SkillError> {
+        let (tensors, (progress, adam_steps)) = checkpoint::load(path, training)?;
+        Ok(Self { progress, tensors: Packed::of(tensors).map_err(|error| torch_error(&error))?, adam_steps })
     }
 
     /// Puts a learner where this one was. To be called on the device's thread.
@@ -122,25 +109,5 @@ impl Checkpoint {
         let moments: Vec<(Tensor, Tensor)> = means.into_iter().zip(squares).collect();
         learner.take_up(&weights, best, &moments, self.adam_steps)?;
         Ok(self.progress)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_checkpoint_is_not_taken_for_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("c.safetensors");
-        let tensors = vec![("weight.a".to_owned(), Tensor::from_slice(&[0_f32, 0.0]))];
-
-        Packed::of(tensors).unwrap().write(&path, HashMap::new()).unwrap();
-        let of_others = Checkpoint::load(&path).unwrap();
-        std::fs::write(&path, b"\x89PNG").unwrap();
-        let damaged = Checkpoint::load(&path).unwrap();
-
-        assert!(of_others.is_none() && damaged.is_none());
-        assert!(matches!(Checkpoint::load(&folder.path().join("none")), Err(SkillError::Transient(_))));
     }
 }

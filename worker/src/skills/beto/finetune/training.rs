@@ -19,7 +19,7 @@ use crate::{
     skills::{
         SkillError,
         beto::batches::batches,
-        learning::checkpoint::Checkpoint as Kept,
+        learning::checkpoint::{Checkpoint as Kept, Fingerprint},
         off_the_clock,
         torch::{Named, torch_error},
     },
@@ -38,6 +38,7 @@ pub(super) struct Training<'a> {
     /// Away while it is on the device's thread.
     learner: Option<Learner>,
     progress: Progress,
+    fingerprint: Fingerprint,
     schedule: Schedule,
     /// The part of the task that is training: from and to.
     span: (f64, f64),
@@ -61,16 +62,15 @@ impl<'a> Training<'a> {
         (device, context): (&'a Device, &'a TaskContext),
         (parameters, examples): (&'a Parameters, &'a Examples),
         learner: Learner,
-        fingerprint: String,
+        fingerprint: Fingerprint,
         span: (f64, f64),
     ) -> Self {
         let rows = examples.train.len();
         let per_epoch = rows.div_ceil(parameters.batch_size * parameters.gradient_accumulation) as u64;
         let steps = per_epoch * u64::from(parameters.epochs);
         let schedule = Schedule::new(parameters.learning_rate, parameters.warmup_ratio, steps);
-        let progress =
-            Progress { fingerprint, history: Vec::new(), micro_rows: parameters.batch_size, halved: false, best: None };
-        Self { device, context, parameters, examples, learner: Some(learner), progress, schedule, span }
+        let progress = Progress { history: Vec::new(), micro_rows: parameters.batch_size, halved: false, best: None };
+        Self { device, context, parameters, examples, learner: Some(learner), progress, fingerprint, schedule, span }
     }
 
     /// Trains to the end: all epochs, or until `patience` of them brought nothing.
@@ -240,23 +240,20 @@ impl<'a> Training<'a> {
         let state = self.on_learner(move |learner| Checkpoint::of(learner, progress));
         let state = state.await?.map_err(|error| torch_error(&error))?;
         let path = self.context.work_dir().join("checkpoint.safetensors");
-        let file = path.clone();
+        let (file, training) = (path.clone(), self.fingerprint.clone());
         // No step is taken until the weights, which it shares with the learner, are on disk.
-        off_the_clock(move || state.save(&file)).await?;
+        off_the_clock(move || state.save(&file, &training)).await?;
         kept.keep(&path).await
     }
 
-    /// Takes up the last checkpoint; says how many epochs are done.
+    /// Takes up the last checkpoint, if there is one; says how many epochs are done.
     async fn take_up(&mut self, kept: &Kept<'_>) -> Result<usize, SkillError> {
         let path = self.context.work_dir().join("restored.safetensors");
         if !kept.restore(&path).await? {
             return Ok(0);
         }
-        let Some(state) = off_the_clock(move || Checkpoint::load(&path)).await? else { return Ok(0) };
-        if state.progress.fingerprint != self.progress.fingerprint {
-            self.context.log(LogLevel::Warning, "the checkpoint is of another model or of other rows", None);
-            return Ok(0);
-        }
+        let training = self.fingerprint.clone();
+        let state = off_the_clock(move || Checkpoint::load(&path, &training)).await?;
         let progress =
             self.on_learner(move |learner| state.restore(learner)).await?.map_err(|error| torch_error(&error))?;
         let done = progress.history.len();
@@ -314,8 +311,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_halved_once() {
-        let mut progress =
-            Progress { fingerprint: String::new(), history: Vec::new(), micro_rows: 5, halved: false, best: None };
+        let mut progress = Progress { history: Vec::new(), micro_rows: 5, halved: false, best: None };
 
         assert_eq!(half(&progress), Some(3));
         progress.micro_rows = 1;
