@@ -33,6 +33,7 @@ use relevo_worker::{
             inference::Model,
             tokens::{BertTokenizer, Tokens},
         },
+        torch::Packed,
     },
 };
 use serde_json::{Map, Value, json};
@@ -94,12 +95,18 @@ impl Bench {
         fs::read(self.object(result["model_uri"].as_str().unwrap()).join("model.safetensors")).unwrap()
     }
 
+    /// The checkpoint of a task; one that is still being written has a name that begins with a full stop.
+    fn checkpoint(&self, task: &Task) -> Option<PathBuf> {
+        let folder = self.object(task.files_prefix.as_deref().unwrap()).join("checkpoints");
+        let mut files = fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path());
+        files.find(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'))
+    }
+
     /// Runs a training until its first checkpoint is there, and stops it then.
     async fn interrupted(&self, task: &Task) {
         let context = self.context(task);
-        let folder = self.object(task.files_prefix.as_deref().unwrap()).join("checkpoints");
         let watch = async {
-            while fs::read_dir(&folder).map_or(0, Iterator::count) == 0 {
+            while self.checkpoint(task).is_none() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             context.stop(StopReason::Cancelled);
@@ -233,17 +240,46 @@ async fn epochs_that_bring_nothing_end_the_training() {
 }
 
 #[tokio::test]
-async fn a_training_that_comes_to_nothing_says_where_and_keeps_nothing_of_it() {
+async fn a_training_that_runs_away_says_where_and_keeps_nothing_of_it() {
     let bench = bench().await;
     let folder = broken_model(&bench);
     let task = Bench::task("beto.finetune", &bench.training(&comments(), &json!({ "model": folder })));
 
     let ended = bench.run_in(&task, &bench.context(&task)).await;
 
-    let Err(SkillError::Permanent(reason)) = ended else { panic!("{ended:?}") };
-    assert!(reason.contains("step 1: the loss is NaN") && reason.contains("learning_rate"), "{reason}");
+    let Err(SkillError::InvalidInput { details, .. }) = ended else { panic!("{ended:?}") };
+    assert_eq!(details[0].field, "learning_rate");
+    let reason = &details[0].reason;
+    assert!(reason.contains("epoch 1, step 1: the loss is NaN") && reason.contains("than 0.0005 would"), "{reason}");
     let job = bench.object(task.files_prefix.as_deref().unwrap());
     assert_eq!(fs::read_dir(job).map_or(0, Iterator::count), 0);
+}
+
+#[tokio::test]
+async fn a_training_that_runs_away_after_a_good_epoch_leaves_what_that_one_had_kept() {
+    let bench = bench().await;
+    let task = Bench::task("beto.finetune", &bench.training(&comments(), &json!({ "epochs": 30, "patience": 30 })));
+    bench.interrupted(&task).await;
+    let checkpoint = bench.checkpoint(&task).unwrap();
+    // The weights of the good epochs are as they were, but the next step makes nothing of them.
+    let (packed, words) = Packed::read(&checkpoint).unwrap();
+    let spoilt = packed.into_tensors().into_iter().map(|(name, tensor)| {
+        let tensor = if name.starts_with("mean.") { tensor.full_like(f64::NAN) } else { tensor };
+        (name, tensor)
+    });
+    let file = bench.folder.path().join("spoilt");
+    Packed::of(spoilt.collect()).unwrap().write(&file, words).unwrap();
+    let place = checkpoint.strip_prefix(bench.s3.root.path()).unwrap();
+    bench.context(&task).upload(&file, &format!("s3://{}", place.display())).await.unwrap();
+    let before = fs::read(&checkpoint).unwrap();
+
+    let ended = bench.run_in(&task, &bench.context(&task)).await;
+
+    let Err(SkillError::InvalidInput { details, .. }) = ended else { panic!("{ended:?}") };
+    let (field, reason) = (&details[0].field, &details[0].reason);
+    assert!(field == "learning_rate" && reason.contains(", step 2: the loss is NaN"), "{details:?}");
+    assert!(reason.contains("the checkpoint of epoch ") && reason.ends_with(" stays"), "{reason}");
+    assert!(before == fs::read(&checkpoint).unwrap(), "the checkpoint was overwritten");
 }
 
 /// The golden model in S3, with a layer norm that makes every vector NaN: it takes the root of a negative number.

@@ -263,6 +263,12 @@ async fn a_checkpoint_of_another_training_is_refused() {
     );
 }
 
+/// The number that follows these words.
+fn number_after(text: &str, words: &str) -> u64 {
+    let rest = text.split(words).nth(1).unwrap_or_else(|| panic!("{words:?} is not in {text:?}"));
+    rest.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse().unwrap()
+}
+
 #[tokio::test]
 async fn a_training_that_runs_away_keeps_its_last_good_checkpoint() {
     let bench = Bench::new().await;
@@ -275,7 +281,9 @@ async fn a_training_that_runs_away_keeps_its_last_good_checkpoint() {
     let error = bench.run_in(&task, &bench.context(&task)).await.unwrap_err();
 
     let (name, reason) = field(&error);
-    assert!(name == "lr" && reason.contains("smaller learning rate"), "{error}");
+    assert!(name == "lr" && reason.contains("a smaller learning rate than 2 would be right"), "{error}");
+    let epoch = number_after(&reason, "ran away in epoch ");
+    assert!(reason.ends_with(&format!("the checkpoint of epoch {} stays", epoch - 1)), "{error}");
     let kept = checkpoints(&bench, &task);
     assert_eq!(kept.len(), 1, "it ran away before anything was kept");
     for file in kept {

@@ -1,6 +1,6 @@
 //! Learns epoch by epoch, tells what each was worth, and can stop and go on between any two of them.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{fmt::Display, path::Path, sync::Arc, time::Instant};
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ use crate::{
     device::Device,
     skills::{
         SkillError,
-        learning::checkpoint::Fingerprint,
+        learning::{checkpoint::Fingerprint, divergence::ran_away},
         off_the_clock,
         torch::{Named, Packed, checkpoint},
     },
@@ -97,6 +97,9 @@ pub struct Run {
     /// Rows of one piece of work where rows need not be those of a batch.
     piece: usize,
     resumed_after: Option<u32>,
+    lr: f64,
+    /// The last epoch that a checkpoint holds.
+    kept_after: Option<u32>,
     standing: Standing,
 }
 
@@ -121,6 +124,8 @@ impl Run {
             phases: stage.phases(),
             piece: stage.piece_rows(),
             resumed_after: None,
+            lr: plan.settings.lr,
+            kept_after: None,
             stage: Some(stage),
             data: Arc::clone(data),
             patience: plan.patience,
@@ -182,7 +187,8 @@ impl Run {
         let judged = self.on_stage(|stage| stage.judge()).await?;
         let mut figures = told_figures(&judged, reconstruction_error, gradient_norm);
         if let Some(name) = figures.iter().find(|(_, value)| value.is_null()).map(|(name, _)| name.clone()) {
-            return Err(ran_away(epoch, &name));
+            let steps = self.data.train.rows.div_ceil(usize::try_from(self.batch_size()).unwrap_or(1)) as u64;
+            return Err(self.ran_away(epoch, steps, format!("{name} is no finite number")));
         }
         // Before its last phase a deep machine's top layer has learnt nothing that a head could use.
         if self.data.task.is_some() && is_last_phase {
@@ -243,7 +249,13 @@ impl Run {
         self.on_stage(move |stage| stage.restore(tensors)).await?;
         self.standing = standing;
         self.resumed_after = self.standing.history.last().map(|epoch| epoch.epoch);
+        self.note_kept();
         Ok(())
+    }
+
+    /// Notes that the checkpoint holds what it has learnt so far.
+    pub fn note_kept(&mut self) {
+        self.kept_after = self.standing.history.last().map(|epoch| epoch.epoch);
     }
 
     /// Does something with the machine and some rows that judge it.
@@ -260,12 +272,25 @@ impl Run {
         &mut self,
         work: impl FnOnce(&mut Stage) -> Result<T, MachineFault> + Send + 'static,
     ) -> Result<T, SkillError> {
+        Ok(self.try_on_stage(work).await??)
+    }
+
+    /// The same, for work that has a fault with a meaning of its own.
+    async fn try_on_stage<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Stage) -> Result<T, MachineFault> + Send + 'static,
+    ) -> Result<Result<T, MachineFault>, SkillError> {
         let gone = || SkillError::Permanent("the training has ended already".to_owned());
         let mut stage = self.stage.take().ok_or_else(gone)?;
         let done = self.device.run(move |_| work(&mut stage).map(|answer| (stage, answer))).await?;
-        let (stage, answer) = done?;
-        self.stage = Some(stage);
-        Ok(answer)
+        Ok(done.map(|(stage, answer)| {
+            self.stage = Some(stage);
+            answer
+        }))
+    }
+
+    fn ran_away(&self, epoch: u32, step: u64, what: impl Display) -> SkillError {
+        ran_away(("lr", self.lr), (epoch, step), what, self.kept_after)
     }
 
     /// The phase of an epoch, and whether it is the last one.
@@ -292,7 +317,10 @@ impl Run {
                 return Err(SkillError::Cancelled);
             }
             let count = size.min(rows - from);
-            let figures = self.on_stage(move |stage| stage.batch(epoch, number, from, count)).await?;
+            let figures = match self.try_on_stage(move |stage| stage.batch(epoch, number, from, count)).await? {
+                Err(fault @ MachineFault::Diverged) => return Err(self.ran_away(epoch, number + 1, fault)),
+                learnt => learnt?,
+            };
             error += figures.reconstruction_error * count as f64;
             norm += figures.gradient_norm;
             number += 1;
@@ -385,13 +413,6 @@ fn told_figures(judged: &EpochFigures, reconstruction_error: f64, gradient_norm:
         figures.extend(value.map(|value| (name.to_owned(), json!(value))));
     }
     figures
-}
-
-fn ran_away(epoch: u32, figure: &str) -> SkillError {
-    let reason = format!(
-        "the training ran away in epoch {epoch}: {figure} is no finite number any more; a smaller learning rate would be right"
-    );
-    SkillError::invalid("lr", reason)
 }
 
 #[cfg(test)]

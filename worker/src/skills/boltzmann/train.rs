@@ -185,7 +185,9 @@ impl Attempt<'_> {
             tell_epoch(&epoch, run.epochs(), self.context);
             if run.is_over() || kept_at.elapsed().as_secs() >= u64::from(self.plan.checkpoint_seconds) {
                 run.save(&self.file, &self.fingerprint).await?;
-                self.checkpoint.keep(&self.file).await?;
+                if self.checkpoint.keep(&self.file).await? {
+                    run.note_kept();
+                }
                 kept_at = Instant::now();
             }
         }

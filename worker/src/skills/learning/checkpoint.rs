@@ -41,13 +41,13 @@ impl<'a> Checkpoint<'a> {
         }
     }
 
-    /// Makes a file the last checkpoint. It takes the place of the one before it whole or not at all.
+    /// Makes a file the last checkpoint; says whether there is a place for it. It takes that of the one before it whole or not at all.
     ///
     /// # Errors
     /// As [`Self::restore`].
-    pub async fn keep(&self, file: &Path) -> Result<(), SkillError> {
-        let Some(uri) = &self.uri else { return Ok(()) };
-        self.context.upload(file, uri).await.map(drop)
+    pub async fn keep(&self, file: &Path) -> Result<bool, SkillError> {
+        let Some(uri) = &self.uri else { return Ok(false) };
+        self.context.upload(file, uri).await.map(|_| true)
     }
 }
 

@@ -7,5 +7,6 @@ pub mod chart;
 pub mod checkpoint;
 pub mod classes;
 pub mod columns;
+pub mod divergence;
 pub mod regression;
 pub mod split;

@@ -1,6 +1,6 @@
 //! The training itself: epoch by epoch, step by step on the device's thread, with a checkpoint after each epoch.
 
-use std::{sync::Arc, time::Instant};
+use std::{fmt::Display, sync::Arc, time::Instant};
 
 use relevo_shared::job::LogLevel;
 use serde_json::json;
@@ -19,7 +19,10 @@ use crate::{
     skills::{
         SkillError,
         beto::batches::batches,
-        learning::checkpoint::{Checkpoint as Kept, Fingerprint},
+        learning::{
+            checkpoint::{Checkpoint as Kept, Fingerprint},
+            divergence::ran_away,
+        },
         off_the_clock,
         torch::{Named, torch_error},
     },
@@ -39,6 +42,8 @@ pub(super) struct Training<'a> {
     learner: Option<Learner>,
     progress: Progress,
     fingerprint: Fingerprint,
+    /// The last epoch that the checkpoint holds.
+    kept_after: Option<u32>,
     schedule: Schedule,
     /// The part of the task that is training: from and to.
     span: (f64, f64),
@@ -70,13 +75,25 @@ impl<'a> Training<'a> {
         let steps = per_epoch * u64::from(parameters.epochs);
         let schedule = Schedule::new(parameters.learning_rate, parameters.warmup_ratio, steps);
         let progress = Progress { history: Vec::new(), micro_rows: parameters.batch_size, halved: false, best: None };
-        Self { device, context, parameters, examples, learner: Some(learner), progress, fingerprint, schedule, span }
+        Self {
+            device,
+            context,
+            parameters,
+            examples,
+            learner: Some(learner),
+            progress,
+            fingerprint,
+            kept_after: None,
+            schedule,
+            span,
+        }
     }
 
     /// Trains to the end: all epochs, or until `patience` of them brought nothing.
     ///
     /// # Errors
-    /// `Cancelled` when the task should stop, `Permanent` when the loss is no number any more, `ResourceExhausted` when memory runs out
+    /// `Cancelled` when the task should stop, `InvalidInput` on `learning_rate` when the loss is no number any more,
+    /// `Permanent` when the checkpoint is of another training, `ResourceExhausted` when memory runs out
     /// with half a batch too. The last checkpoint stays in each case.
     pub(super) async fn run(mut self) -> Result<Trained, SkillError> {
         let kept = Kept::of(self.context);
@@ -114,21 +131,22 @@ impl<'a> Training<'a> {
         for (place, rows) in (0..).zip(steps) {
             let step = u64::from(number - 1) * count + place;
             let weight: f64 = rows.iter().map(|row| self.examples.class_weights[row.class]).sum();
-            let figures = self.step(rows, step).await?;
+            let figures = self.step(rows, step, (number, place + 1)).await?;
             sum += figures.loss * weight;
             whole += weight;
             self.tell_step(step, (place, count), figures);
         }
         let judgement = self.judge().await?;
         if !judgement.loss.is_finite() {
-            return Err(self.came_to_nothing(u64::from(number) * count, "the loss of the rows that judge is no number"));
+            let what = format!("the loss of the rows that judge is {}", judgement.loss);
+            return Err(self.ran_away((number, count), what));
         }
         self.end_epoch(number, (count, sum / whole), judgement, began).await
     }
 
     /// One step of the optimiser. Where memory runs out, half as many rows go through the model at once from then on, which changes
     /// neither the gradient nor the number of steps.
-    async fn step(&mut self, rows: Vec<Example>, step: u64) -> Result<StepFigures, SkillError> {
+    async fn step(&mut self, rows: Vec<Example>, step: u64, place: (u32, u64)) -> Result<StepFigures, SkillError> {
         let rows = Arc::new(rows);
         while let Err(fault) = self.gather(&rows, step).await {
             let SkillError::ResourceExhausted(reason) = &fault else { return Err(fault) };
@@ -144,16 +162,13 @@ impl<'a> Training<'a> {
         match self.on_learner(move |learner| learner.step(rate, max_norm)).await? {
             Ok(figures) => Ok(figures),
             Err(StepFault::Torch(error)) => Err(torch_error(&error)),
-            Err(fault @ StepFault::NotFinite { .. }) => Err(self.came_to_nothing(step + 1, &fault.to_string())),
+            Err(fault @ StepFault::NotFinite { .. }) => Err(self.ran_away(place, fault)),
         }
     }
 
-    /// The end of a training whose figures are no numbers any more. The checkpoint before it stays.
-    fn came_to_nothing(&self, step: u64, fault: &str) -> SkillError {
-        let rate = self.parameters.learning_rate;
-        SkillError::Permanent(format!(
-            "the training came to nothing at step {step}: {fault}; try a lower learning_rate than {rate}"
-        ))
+    /// `place` is the epoch and the step within it.
+    fn ran_away(&self, place: (u32, u64), what: impl Display) -> SkillError {
+        ran_away(("learning_rate", self.parameters.learning_rate), place, what, self.kept_after)
     }
 
     async fn gather(&mut self, rows: &Arc<Vec<Example>>, step: u64) -> Result<(), SkillError> {
@@ -243,7 +258,10 @@ impl<'a> Training<'a> {
         let (file, training) = (path.clone(), self.fingerprint.clone());
         // No step is taken until the weights, which it shares with the learner, are on disk.
         off_the_clock(move || state.save(&file, &training)).await?;
-        kept.keep(&path).await
+        if kept.keep(&path).await? {
+            self.kept_after = self.progress.history.last().map(|epoch| epoch.epoch);
+        }
+        Ok(())
     }
 
     /// Takes up the last checkpoint, if there is one; says how many epochs are done.
@@ -258,6 +276,7 @@ impl<'a> Training<'a> {
             self.on_learner(move |learner| state.restore(learner)).await?.map_err(|error| torch_error(&error))?;
         let done = progress.history.len();
         self.context.log(LogLevel::Info, format!("goes on after epoch {done}"), None);
+        self.kept_after = progress.history.last().map(|epoch| epoch.epoch);
         self.progress = progress;
         Ok(done)
     }
