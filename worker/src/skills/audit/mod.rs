@@ -21,6 +21,7 @@ use crate::{
             parameters::{HeadKind, Plan},
             parts,
             prepared::{Prepared, strata},
+            room_of,
             run::Run,
         },
         fields::Fields,
@@ -29,6 +30,7 @@ use crate::{
             split::{Split, stratified_folds},
         },
         off_the_clock, stage,
+        torch::Room,
     },
 };
 
@@ -101,8 +103,10 @@ impl Parameters {
 }
 
 /// What is known of the folds that are done; this is the checkpoint too.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Done {
+    /// Rows of a batch, of all folds.
+    room: Room,
     folds: Vec<Map<String, Value>>,
 }
 
@@ -119,7 +123,8 @@ impl EvalAudit {
         let report = json!({
             "folds": asked.folds, "fold_seed": asked.seed, "deviation": "sample standard deviation over the folds",
             "head": asked.plan.head, "target": asked.plan.target, "columns": table.features.names,
-            "rows": table.features.rows(), "summary": summary, "per_fold": done.folds,
+            "rows": table.features.rows(), "batch_size": done.room.rows, "halved_for_memory": done.room.halved,
+            "summary": summary, "per_fold": done.folds,
             "guard": "no feature was found that follows from the target",
         });
         let uri = stage(context, PUBLISH, publish(&report, &asked.plan.output_name, context)).await?;
@@ -139,9 +144,17 @@ impl EvalAudit {
     ) -> Result<Done, SkillError> {
         let (place, file) = (Checkpoint::of(context), context.work_dir().join("checkpoint"));
         let training = fingerprint(asked);
-        let mut done = if place.restore(&file).await? { read(&file, &training).await? } else { Done::default() };
-        for (number, split) in splits.iter().enumerate().skip(done.folds.len()) {
-            let figures = self.fold(asked, table, split, (number, splits.len()), context).await?;
+        let kept = if place.restore(&file).await? { Some(read(&file, &training).await?) } else { None };
+        let mut done = kept.unwrap_or_else(|| Done { room: room_of(&asked.plan), folds: Vec::new() });
+        while let Some(split) = splits.get(done.folds.len()) {
+            let number = done.folds.len();
+            let (figures, room) = self.fold(asked, table, split, (number, splits.len(), done.room), context).await?;
+            if room != done.room && 0 < number {
+                // One training is audited: the folds before learnt from other batches.
+                done = Done { room, folds: Vec::new() };
+                continue;
+            }
+            done.room = room;
             context.metrics(
                 number as u64 + 1,
                 figures.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?))),
@@ -158,21 +171,20 @@ impl EvalAudit {
         asked: &Parameters,
         table: &Arc<Table>,
         split: &Split,
-        (number, folds): (usize, usize),
+        (number, folds, room): (usize, usize, Room),
         context: &TaskContext,
-    ) -> Result<Map<String, Value>, SkillError> {
+    ) -> Result<(Map<String, Value>, Room), SkillError> {
         let (table, plan, split) = (Arc::clone(table), Arc::clone(&asked.plan), split.clone());
         let data = off_the_clock(move || Prepared::new(&table, &plan, &split).map(Arc::new)).await?;
-        let mut run = Run::start(&self.device, &asked.plan, &data, asked.plan.settings.batch_size).await?;
+        let mut run = Run::start(&self.device, &asked.plan, &data, room, context).await?;
+        let epochs = run.epochs();
+        let told = |epoch: u32, part: f64| {
+            let part = (number as f64 + (f64::from(epoch - 1) + part) / f64::from(epochs)) / folds as f64;
+            context.stage_progress(FOLDS.0, part);
+            let message = format!("fold {} of {folds}, epoch {epoch} of {epochs}", number + 1);
+            context.progress(GUARD.1 + (FOLDS.1 - GUARD.1) * part, message);
+        };
         while !run.is_over() {
-            let done = run.history().len() as f64;
-            let epochs = f64::from(run.epochs());
-            let told = |part: f64| {
-                let part = (number as f64 + (done + part) / epochs) / folds as f64;
-                context.stage_progress(FOLDS.0, part);
-                let message = format!("fold {} of {folds}, epoch {} of {epochs}", number + 1, done + 1.0);
-                context.progress(GUARD.1 + (FOLDS.1 - GUARD.1) * part, message);
-            };
             run.epoch(context, told).await?;
         }
         let Evaluation { figures, .. } = run.finish(context).await?;
@@ -181,7 +193,7 @@ impl EvalAudit {
             .filter_map(|name| Some(format!("{name} {:.4}", figures.get(*name)?.as_f64()?)));
         let message = format!("fold {} of {folds}: {}", number + 1, shown.collect::<Vec<_>>().join(", "));
         context.log(LogLevel::Info, message, Some(json!(figures)));
-        Ok(figures)
+        Ok((figures, run.room()))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     machine::Settings,
     parameters::{HeadKind, Plan},
     preprocess::Preprocess,
-    run::Epoch,
+    standing::Epoch,
 };
 use crate::{
     context::TaskContext,

@@ -15,10 +15,11 @@ pub mod prepared;
 pub mod preprocess;
 pub mod run;
 mod stage;
+pub mod standing;
 mod train;
 pub mod trained;
 
-pub(in crate::skills) use self::train::{load, parts};
+pub(in crate::skills) use self::train::{load, parts, room_of};
 pub use self::{
     apply::{RbmPredict, RbmTransform},
     train::RbmTrain,

@@ -3,16 +3,16 @@
 use std::{fmt::Display, path::Path, sync::Arc, time::Instant};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
     evaluation::{Evaluation, evaluate},
     head::Task,
-    machine::{EpochFigures, MachineFault},
+    machine::MachineFault,
     parameters::Plan,
     prepared::Prepared,
     stage::{Stage, as_i64},
+    standing::{Epoch, Kept, Standing, told_figures},
 };
 use crate::{
     context::TaskContext,
@@ -21,7 +21,7 @@ use crate::{
         SkillError,
         learning::{checkpoint::Fingerprint, divergence::ran_away},
         off_the_clock,
-        torch::{Named, Packed, checkpoint},
+        torch::{Packed, Room, checkpoint},
     },
 };
 
@@ -31,106 +31,53 @@ const LAST_PASSES: u32 = 200;
 /// A head whose weights change by less has come to rest.
 const AT_REST: f64 = 1e-6;
 
-/// What one epoch came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Counted from 1 through all phases.
-    pub epoch: u32,
-    /// The phase.
-    pub phase: String,
-    /// How long it took.
-    pub seconds: f64,
-    /// Its figures by name; one that has no meaning is not there.
-    pub figures: Map<String, Value>,
-}
-
-impl Epoch {
-    /// One of its figures.
-    #[must_use]
-    pub fn figure(&self, name: &str) -> Option<f64> {
-        self.figures.get(name).and_then(Value::as_f64)
-    }
-}
-
-/// Where a run stands, beside its tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Standing {
-    batch_size: i64,
-    history: Vec<Epoch>,
-    /// The epoch that was the best so far, and its figure.
-    best: Option<(u32, f64)>,
-}
-
-/// What a run had kept, to go on from.
-#[derive(Debug)]
-pub struct Kept {
-    tensors: Named,
-    standing: Standing,
-}
-
-impl Kept {
-    /// Reads the checkpoint of a training.
-    ///
-    /// # Errors
-    /// As [`checkpoint::load`].
-    pub fn read(path: &Path, training: &Fingerprint) -> Result<Self, SkillError> {
-        let (tensors, standing) = checkpoint::load(path, training)?;
-        Ok(Self { tensors, standing })
-    }
-
-    /// Rows of a batch.
-    #[must_use]
-    pub const fn batch_size(&self) -> i64 {
-        self.standing.batch_size
-    }
-}
-
 /// A training under way.
 #[derive(Debug)]
 pub struct Run {
     device: Device,
     stage: Option<Stage>,
+    plan: Arc<Plan>,
     data: Arc<Prepared>,
-    patience: Option<u32>,
     phases: Vec<(String, u32)>,
-    seed: u64,
     /// Rows of one piece of work where rows need not be those of a batch.
     piece: usize,
     resumed_after: Option<u32>,
-    lr: f64,
     /// The last epoch that a checkpoint holds.
     kept_after: Option<u32>,
     standing: Standing,
 }
 
 impl Run {
-    /// Puts the data on the device. `batch_size` may be less than the plan's.
+    /// Puts the data on the device and makes a machine that has learnt nothing. `room` may be for fewer rows than the plan's batches
+    /// have; where memory runs out it becomes less.
     ///
     /// # Errors
-    /// `ResourceExhausted` when the device has too little memory.
+    /// `ResourceExhausted` when the device has too little memory for half a batch too.
     pub async fn start(
         device: &Device,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         data: &Arc<Prepared>,
-        batch_size: i64,
+        mut room: Room,
+        context: &TaskContext,
     ) -> Result<Self, SkillError> {
-        let settings = plan.machine(data.preprocess.columns.len(), batch_size);
-        let prepared = Arc::clone(data);
-        let made = device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await?;
-        let stage = made?;
-        let standing = Standing { batch_size, history: Vec::new(), best: None };
+        let stage = loop {
+            let (settings, prepared) =
+                (plan.machine(data.preprocess.columns.len(), as_i64(room.rows)), Arc::clone(data));
+            match device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await? {
+                Ok(stage) => break stage,
+                Err(fault) => room = room.after(fault.into(), device, context).await?,
+            }
+        };
         Ok(Self {
             device: device.clone(),
             phases: stage.phases(),
             piece: stage.piece_rows(),
             resumed_after: None,
-            lr: plan.settings.lr,
             kept_after: None,
             stage: Some(stage),
+            plan: Arc::clone(plan),
             data: Arc::clone(data),
-            patience: plan.patience,
-            seed: plan.settings.seed,
-            standing,
+            standing: Standing { room, history: Vec::new(), best: None },
         })
     }
 
@@ -154,8 +101,8 @@ impl Run {
 
     /// Rows of a batch.
     #[must_use]
-    pub const fn batch_size(&self) -> i64 {
-        self.standing.batch_size
+    pub const fn room(&self) -> Room {
+        self.standing.room
     }
 
     /// The epoch whose machine is the one that counts: the best where patience was asked for, else the last.
@@ -171,15 +118,30 @@ impl Run {
         let done = self.standing.history.len() as u64;
         let waited =
             |patience: u32| self.standing.best.is_some_and(|(best, _)| u64::from(best) + u64::from(patience) <= done);
-        done >= u64::from(self.epochs()) || self.patience.is_some_and(waited)
+        done >= u64::from(self.epochs()) || self.plan.patience.is_some_and(waited)
     }
 
-    /// Learns for one epoch. `told` hears how much of it is done.
+    /// Learns for one epoch. `told` hears which one it is, from 1, and how much of it is done. Where memory runs out, the run begins
+    /// anew with half the batch, once, and the epoch is its first.
     ///
     /// # Errors
     /// `Cancelled` within a batch; `InvalidInput` on `lr` when learning runs away; `ResourceExhausted`. The run cannot go on
     /// afterwards.
-    pub async fn epoch(&mut self, context: &TaskContext, told: impl Fn(f64)) -> Result<&Epoch, SkillError> {
+    pub async fn epoch(&mut self, context: &TaskContext, told: impl Fn(u32, f64)) -> Result<&Epoch, SkillError> {
+        let record = loop {
+            match self.learn_epoch(context, &told).await {
+                Ok(record) => break record,
+                Err(fault) => {
+                    let room = self.standing.room.after(fault, &self.device, context).await?;
+                    *self = Self::start(&self.device, &self.plan, &self.data, room, context).await?;
+                }
+            }
+        };
+        self.standing.history.push(record);
+        Ok(&self.standing.history[self.standing.history.len() - 1])
+    }
+
+    async fn learn_epoch(&mut self, context: &TaskContext, told: &impl Fn(u32, f64)) -> Result<Epoch, SkillError> {
         let began = Instant::now();
         let epoch = u32::try_from(self.standing.history.len()).unwrap_or(u32::MAX) + 1;
         let (phase, is_last_phase) = self.phase_of(epoch);
@@ -187,7 +149,7 @@ impl Run {
         let judged = self.on_stage(|stage| stage.judge()).await?;
         let mut figures = told_figures(&judged, reconstruction_error, gradient_norm);
         if let Some(name) = figures.iter().find(|(_, value)| value.is_null()).map(|(name, _)| name.clone()) {
-            let steps = self.data.train.rows.div_ceil(usize::try_from(self.batch_size()).unwrap_or(1)) as u64;
+            let steps = self.data.train.rows.div_ceil(self.standing.room.rows) as u64;
             return Err(self.ran_away(epoch, steps, format!("{name} is no finite number")));
         }
         // Before its last phase a deep machine's top layer has learnt nothing that a head could use.
@@ -198,11 +160,10 @@ impl Run {
         }
         let seconds = began.elapsed().as_secs_f64();
         let record = Epoch { epoch, phase, seconds, figures };
-        if self.patience.is_some() && is_last_phase {
+        if self.plan.patience.is_some() && is_last_phase {
             self.compare(&record).await?;
         }
-        self.standing.history.push(record);
-        Ok(&self.standing.history[self.standing.history.len() - 1])
+        Ok(record)
     }
 
     /// Ends the run: goes back to the best epoch where patience was asked for, and fits the head until it rests. Gives what the head is
@@ -290,7 +251,7 @@ impl Run {
     }
 
     fn ran_away(&self, epoch: u32, step: u64, what: impl Display) -> SkillError {
-        ran_away(("lr", self.lr), (epoch, step), what, self.kept_after)
+        ran_away(("lr", self.plan.settings.lr), (epoch, step), what, self.kept_after)
     }
 
     /// The phase of an epoch, and whether it is the last one.
@@ -306,13 +267,18 @@ impl Run {
     }
 
     /// Goes through all batches: mean reconstruction error of a row, and mean norm of the gradient.
-    async fn learn(&mut self, epoch: u32, context: &TaskContext, told: impl Fn(f64)) -> Result<(f64, f64), SkillError> {
+    async fn learn(
+        &mut self,
+        epoch: u32,
+        context: &TaskContext,
+        told: &impl Fn(u32, f64),
+    ) -> Result<(f64, f64), SkillError> {
         let rows = as_i64(self.data.train.rows);
-        let order = shuffled(rows, self.seed, epoch);
+        let order = shuffled(rows, self.plan.settings.seed, epoch);
         self.on_stage(move |stage| stage.begin(epoch, &order)).await?;
-        let size = self.standing.batch_size;
+        let size = as_i64(self.standing.room.rows);
         let (mut error, mut norm, mut number) = (0.0, 0.0, 0_u64);
-        for from in (0..rows).step_by(usize::try_from(size).unwrap_or(1)) {
+        for from in (0..rows).step_by(self.standing.room.rows) {
             if context.is_cancelled() {
                 return Err(SkillError::Cancelled);
             }
@@ -324,7 +290,7 @@ impl Run {
             error += figures.reconstruction_error * count as f64;
             norm += figures.gradient_norm;
             number += 1;
-            told((from + count) as f64 / rows as f64);
+            told(epoch, (from + count) as f64 / rows as f64);
         }
         Ok((error / rows.max(1) as f64, norm / number.max(1) as f64))
     }
@@ -392,27 +358,6 @@ fn shuffled(rows: i64, seed: u64, epoch: u32) -> Vec<i64> {
     let mut order: Vec<i64> = (0..rows).collect();
     Rng::with_seed(seed ^ u64::from(epoch).wrapping_mul(APART)).shuffle(&mut order);
     order
-}
-
-/// An epoch's figures by name. One that is not a finite number is null.
-fn told_figures(judged: &EpochFigures, reconstruction_error: f64, gradient_norm: f64) -> Map<String, Value> {
-    let mut figures = Map::new();
-    figures.insert("reconstruction_error".to_owned(), json!(reconstruction_error));
-    for (name, value) in [
-        ("train_reconstruction_error", Some(judged.reconstruction_error)),
-        ("validation_reconstruction_error", judged.validation_reconstruction_error),
-        ("pseudo_log_likelihood", judged.pseudo_log_likelihood),
-        ("validation_pseudo_log_likelihood", judged.validation_pseudo_log_likelihood),
-        ("free_energy_gap", judged.free_energy_gap),
-        ("gradient_norm", Some(gradient_norm)),
-        ("weight_mean", Some(judged.weight_mean)),
-        ("weight_std", Some(judged.weight_std)),
-        ("weight_max", Some(judged.weight_max)),
-        ("hidden_mean", Some(judged.hidden_mean)),
-    ] {
-        figures.extend(value.map(|value| (name.to_owned(), json!(value))));
-    }
-    figures
 }
 
 #[cfg(test)]

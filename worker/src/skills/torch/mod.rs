@@ -6,6 +6,7 @@ mod chance;
 pub mod checkpoint;
 mod fault;
 mod packed;
+mod room;
 
 use tch::{TchError, Tensor};
 
@@ -13,6 +14,7 @@ pub use self::{
     chance::Chance,
     fault::torch_error,
     packed::{Named, Packed, Unread},
+    room::Room,
 };
 
 /// A copy in memory of its own.

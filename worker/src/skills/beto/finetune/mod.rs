@@ -197,8 +197,8 @@ impl BetoFinetune {
             "best_epoch": best_epoch,
             "stopped_early": progress.history.len() < parameters.epochs as usize,
             "resumed_after_epoch": trained.resumed_after,
-            "rows_at_once": progress.micro_rows,
-            "halved_for_memory": progress.halved,
+            "rows_at_once": progress.room.rows,
+            "halved_for_memory": progress.room.halved,
             "metrics": {
                 "loss": best.loss,
                 "accuracy": scores.accuracy,

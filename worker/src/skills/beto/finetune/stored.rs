@@ -9,7 +9,7 @@ use super::{judge::Judgement, learner::Learner};
 use crate::skills::{
     SkillError,
     learning::checkpoint::Fingerprint,
-    torch::{Named, Packed, checkpoint, torch_error},
+    torch::{Named, Packed, Room, checkpoint, torch_error},
 };
 
 /// The figures of one epoch.
@@ -37,9 +37,7 @@ pub struct Progress {
     /// The epochs that are done.
     pub history: Vec<EpochFigures>,
     /// Rows that go through the model at once.
-    pub micro_rows: usize,
-    /// Whether these were halved because memory ran out.
-    pub halved: bool,
+    pub room: Room,
     /// The number of the best epoch, and how it was judged; of equal ones the first.
     pub best: Option<(u32, Judgement)>,
 }

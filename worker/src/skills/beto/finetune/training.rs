@@ -3,7 +3,6 @@
 use std::{fmt::Display, sync::Arc, time::Instant};
 
 use relevo_shared::job::LogLevel;
-use serde_json::json;
 
 use super::{
     examples::Examples,
@@ -24,7 +23,7 @@ use crate::{
             divergence::ran_away,
         },
         off_the_clock,
-        torch::{Named, torch_error},
+        torch::{Named, Room, torch_error},
     },
 };
 
@@ -74,7 +73,7 @@ impl<'a> Training<'a> {
         let per_epoch = rows.div_ceil(parameters.batch_size * parameters.gradient_accumulation) as u64;
         let steps = per_epoch * u64::from(parameters.epochs);
         let schedule = Schedule::new(parameters.learning_rate, parameters.warmup_ratio, steps);
-        let progress = Progress { history: Vec::new(), micro_rows: parameters.batch_size, halved: false, best: None };
+        let progress = Progress { history: Vec::new(), room: Room::whole(parameters.batch_size), best: None };
         Self {
             device,
             context,
@@ -149,14 +148,8 @@ impl<'a> Training<'a> {
     async fn step(&mut self, rows: Vec<Example>, step: u64, place: (u32, u64)) -> Result<StepFigures, SkillError> {
         let rows = Arc::new(rows);
         while let Err(fault) = self.gather(&rows, step).await {
-            let SkillError::ResourceExhausted(reason) = &fault else { return Err(fault) };
-            let Some(half) = half(&self.progress) else { return Err(fault) };
-            self.progress.micro_rows = half;
-            self.progress.halved = true;
             self.on_learner(Learner::forget).await?;
-            self.device.run(|desk| desk.models.clear()).await?;
-            let facts = json!({ "rows_at_once": half, "reason": reason });
-            self.context.log(LogLevel::Warning, "memory ran out: half as many rows at once", Some(facts));
+            self.progress.room = self.progress.room.after(fault, self.device, self.context).await?;
         }
         let (rate, max_norm) = (self.schedule.at(step), self.parameters.max_grad_norm);
         match self.on_learner(move |learner| learner.step(rate, max_norm)).await? {
@@ -172,7 +165,7 @@ impl<'a> Training<'a> {
     }
 
     async fn gather(&mut self, rows: &Arc<Vec<Example>>, step: u64) -> Result<(), SkillError> {
-        let micro = self.progress.micro_rows;
+        let micro = self.progress.room.rows;
         for from in (0..rows.len()).step_by(micro) {
             if self.context.is_cancelled() {
                 return Err(SkillError::Cancelled);
@@ -194,7 +187,7 @@ impl<'a> Training<'a> {
         let lengths: Vec<usize> = rows.iter().map(|row| row.tokens.ids.len()).collect();
         let longest = lengths.iter().copied().max().unwrap_or(1);
         let mut logits = vec![Vec::new(); rows.len()];
-        for batch in batches(&lengths, longest * self.progress.micro_rows) {
+        for batch in batches(&lengths, longest * self.progress.room.rows) {
             if self.context.is_cancelled() {
                 return Err(SkillError::Cancelled);
             }
@@ -316,26 +309,5 @@ impl<'a> Training<'a> {
         let (learner, answer) = self.device.run(work).await?;
         self.learner = Some(learner);
         Ok(answer)
-    }
-}
-
-/// Half the rows at once, unless they were halved before or there is but one.
-fn half(progress: &Progress) -> Option<usize> {
-    (!progress.halved && 1 < progress.micro_rows).then(|| progress.micro_rows.div_ceil(2))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_is_halved_once() {
-        let mut progress = Progress { history: Vec::new(), micro_rows: 5, halved: false, best: None };
-
-        assert_eq!(half(&progress), Some(3));
-        progress.micro_rows = 1;
-        assert_eq!(half(&progress), None);
-        (progress.micro_rows, progress.halved) = (8, true);
-        assert_eq!(half(&progress), None);
     }
 }
