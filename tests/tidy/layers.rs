@@ -13,7 +13,7 @@ struct Ban {
     reason: &'static str,
 }
 
-const BANS: [Ban; 15] = [
+const BANS: [Ban; 19] = [
     Ban {
         folder: "orchestrator/src/domain",
         except: &[],
@@ -138,6 +138,30 @@ const BANS: [Ban; 15] = [
         except: &[],
         words: &["redis", "axum", "relevo::"],
         reason: "a worker knows the orchestrator only over HTTP",
+    },
+    Ban {
+        folder: "worker/src/skills/torch",
+        except: &[],
+        words: &["beto::", "boltzmann::", "audit::"],
+        reason: "what every skill on libtorch shares knows of no model",
+    },
+    Ban {
+        folder: "worker/src/skills/learning",
+        except: &[],
+        words: &["tch::", "torch::", "beto::", "boltzmann::", "audit::"],
+        reason: "what every training shares knows of no tensor and no model",
+    },
+    Ban {
+        folder: "worker/src/skills/beto",
+        except: &[],
+        words: &["boltzmann::", "audit::"],
+        reason: "models of one kind do not lean on another kind's",
+    },
+    Ban {
+        folder: "worker/src/skills/boltzmann",
+        except: &[],
+        words: &["beto::", "audit::"],
+        reason: "models of one kind do not lean on another kind's",
     },
 ];
 

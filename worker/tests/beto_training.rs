@@ -8,7 +8,6 @@ mod s3;
 
 use std::{
     fs::{self, File},
-    ops::Deref,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -34,11 +33,11 @@ use relevo_worker::{
             inference::Model,
             tokens::{BertTokenizer, Tokens},
         },
+        torch::Packed,
     },
 };
 use serde_json::{Map, Value, json};
 use tch::Kind;
-use tokio::sync::{Mutex, MutexGuard};
 
 const MODEL: [&str; 4] = ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"];
 
@@ -46,29 +45,11 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 
-/// libtorch has one generator of random numbers in a process. A worker has one device thread that uses it; here each test starts one of
-/// its own, so they take turns.
-static TURNS: Mutex<()> = Mutex::const_new(());
-
-struct Turn {
-    bench: Bench,
-    _turn: MutexGuard<'static, ()>,
-}
-
-impl Deref for Turn {
-    type Target = Bench;
-
-    fn deref(&self) -> &Bench {
-        &self.bench
-    }
-}
-
-async fn bench() -> Turn {
-    let turn = TURNS.lock().await;
+async fn bench() -> Bench {
     // For a model as small as this, threads wait for each other longer than they work.
     tch::set_num_threads(1);
     let settings = SkillSettings { models: vec![golden()], ..SkillSettings::default() };
-    Turn { bench: Bench::with(&settings).await, _turn: turn }
+    Bench::with(&settings).await
 }
 
 /// Comments whose first word tells their class, in a table with a row without text and one without a label.
@@ -114,12 +95,18 @@ impl Bench {
         fs::read(self.object(result["model_uri"].as_str().unwrap()).join("model.safetensors")).unwrap()
     }
 
+    /// The checkpoint of a task; one that is still being written has a name that begins with a full stop.
+    fn checkpoint(&self, task: &Task) -> Option<PathBuf> {
+        let folder = self.object(task.files_prefix.as_deref().unwrap()).join("checkpoints");
+        let mut files = fs::read_dir(folder).into_iter().flatten().map(|file| file.unwrap().path());
+        files.find(|path| !path.file_name().unwrap().to_str().unwrap().starts_with('.'))
+    }
+
     /// Runs a training until its first checkpoint is there, and stops it then.
     async fn interrupted(&self, task: &Task) {
         let context = self.context(task);
-        let folder = self.object(task.files_prefix.as_deref().unwrap()).join("checkpoints");
         let watch = async {
-            while fs::read_dir(&folder).map_or(0, Iterator::count) == 0 {
+            while self.checkpoint(task).is_none() {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             context.stop(StopReason::Cancelled);
@@ -157,6 +144,8 @@ async fn a_trained_model_is_a_folder_that_preprocess_loads() {
     {
         assert!(folder.join(file).is_file(), "{file}");
     }
+    let history: Value = serde_json::from_slice(&fs::read(folder.join("history.json")).unwrap()).unwrap();
+    assert_eq!(history, json!({ "epochs": result["history"] }));
     let table = bench.put("in/nuevos.csv", "comentario\nexcelente clase curso muy\nmal curso\n");
     let labelled = json!({ "input": table, "model": result["model_uri"] });
     let labelled = bench.run("beto.preprocess", &labelled).await.unwrap();
@@ -209,15 +198,15 @@ async fn a_training_that_was_interrupted_ends_with_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_of_other_rows_is_not_taken_up() {
+async fn a_checkpoint_of_other_rows_ends_the_task_with_the_reason() {
     let bench = bench().await;
     let task = Bench::task("beto.finetune", &bench.training(&comments(), &json!({})));
     bench.interrupted(&task).await;
 
     bench.put("in/comentarios.csv", comments().replace("mal curso", "mal profesor"));
-    let result = bench.run_in(&task, &bench.context(&task)).await.unwrap();
+    let error = bench.run_in(&task, &bench.context(&task)).await.unwrap_err();
 
-    assert_eq!(result["resumed_after_epoch"], 0);
+    assert!(matches!(&error, SkillError::Permanent(reason) if reason.contains("differs in its rows;")), "{error:?}");
 }
 
 #[tokio::test]
@@ -253,17 +242,46 @@ async fn epochs_that_bring_nothing_end_the_training() {
 }
 
 #[tokio::test]
-async fn a_training_that_comes_to_nothing_says_where_and_keeps_nothing_of_it() {
+async fn a_training_that_runs_away_says_where_and_keeps_nothing_of_it() {
     let bench = bench().await;
     let folder = broken_model(&bench);
     let task = Bench::task("beto.finetune", &bench.training(&comments(), &json!({ "model": folder })));
 
     let ended = bench.run_in(&task, &bench.context(&task)).await;
 
-    let Err(SkillError::Permanent(reason)) = ended else { panic!("{ended:?}") };
-    assert!(reason.contains("step 1: the loss is NaN") && reason.contains("learning_rate"), "{reason}");
+    let Err(SkillError::InvalidInput { details, .. }) = ended else { panic!("{ended:?}") };
+    assert_eq!(details[0].field, "learning_rate");
+    let reason = &details[0].reason;
+    assert!(reason.contains("epoch 1, step 1: the loss is NaN") && reason.contains("than 0.0005 would"), "{reason}");
     let job = bench.object(task.files_prefix.as_deref().unwrap());
     assert_eq!(fs::read_dir(job).map_or(0, Iterator::count), 0);
+}
+
+#[tokio::test]
+async fn a_training_that_runs_away_after_a_good_epoch_leaves_what_that_one_had_kept() {
+    let bench = bench().await;
+    let task = Bench::task("beto.finetune", &bench.training(&comments(), &json!({ "epochs": 30, "patience": 30 })));
+    bench.interrupted(&task).await;
+    let checkpoint = bench.checkpoint(&task).unwrap();
+    // The weights of the good epochs are as they were, but the next step makes nothing of them.
+    let (packed, words) = Packed::read(&checkpoint).unwrap();
+    let spoilt = packed.into_tensors().into_iter().map(|(name, tensor)| {
+        let tensor = if name.starts_with("mean.") { tensor.full_like(f64::NAN) } else { tensor };
+        (name, tensor)
+    });
+    let file = bench.folder.path().join("spoilt");
+    Packed::of(spoilt.collect()).unwrap().write(&file, words).unwrap();
+    let place = checkpoint.strip_prefix(bench.s3.root.path()).unwrap();
+    bench.context(&task).upload(&file, &format!("s3://{}", place.display())).await.unwrap();
+    let before = fs::read(&checkpoint).unwrap();
+
+    let ended = bench.run_in(&task, &bench.context(&task)).await;
+
+    let Err(SkillError::InvalidInput { details, .. }) = ended else { panic!("{ended:?}") };
+    let (field, reason) = (&details[0].field, &details[0].reason);
+    assert!(field == "learning_rate" && reason.contains(", step 2: the loss is NaN"), "{details:?}");
+    assert!(reason.contains("the checkpoint of epoch ") && reason.ends_with(" stays"), "{reason}");
+    assert!(before == fs::read(&checkpoint).unwrap(), "the checkpoint was overwritten");
 }
 
 /// The golden model in S3, with a layer norm that makes every vector NaN: it takes the root of a negative number.
@@ -373,9 +391,8 @@ async fn parameters_of_embed_that_are_wrong_are_named() {
     assert_eq!(fields, ["layers", "normalize", "pooling"]);
 }
 
-#[tokio::test]
-async fn what_is_dropped_follows_the_seed() {
-    let _turn = bench().await;
+#[test]
+fn what_is_dropped_follows_the_seed() {
     let config = BertConfig::read(&golden().join("beto")).unwrap();
     let labels = Labels(["NEG", "NEU", "POS"].map(str::to_owned).to_vec());
     let row = |class: usize| Example {

@@ -35,6 +35,7 @@ fn training(n_hidden: u32) -> Value {
 async fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
     let bench = Bench::new().await;
     let numbers = |of: usize| column(Float64Array::from_iter_values((0..ROWS).map(|row| (row * of % 101) as f64)));
+    let many = |of: usize| column(Float64Array::from_iter_values((0..16 * ROWS).map(|row| (row * of % 101) as f64)));
     let table = bench.table("wide", vec![("calif_1", numbers(3)), ("calif_2", numbers(7))]);
     // Threads and pools that every training makes are there before the limit is set.
     bench.run("rbm.train", &of(&table, &training(16))).await.unwrap();
@@ -43,6 +44,11 @@ async fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
     // Learning from a batch takes several tensors of its hidden layer: there is room for those of half a batch.
     leave(of_a_batch * 7 / 2);
     let halved = bench.run("rbm.train", &of(&table, &training(8192))).await.unwrap();
+    let audit = json!({ "n_hidden": 512, "batch_size": 8 * ROWS, "epochs": 1, "folds": 2, "columns": ["calif_*"], "head": "regressor", "target": "score" });
+    let long = bench.table("long", vec![("calif_1", many(3)), ("calif_2", many(7)), ("score", many(11))]);
+    // The head keeps the hidden layer of all rows beside that.
+    leave(of_a_batch * 6);
+    let audited = bench.run("eval.audit", &of(&long, &audit)).await.unwrap();
     leave(of_a_batch);
     let refused = bench.run("rbm.train", &of(&table, &training(8192))).await.unwrap_err();
     let after = bench.run("rbm.train", &of(&table, &training(16))).await;
@@ -52,6 +58,8 @@ async fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
         (&halved["requested_batch_size"], &halved["parameters"]["batch_size"]),
         (&json!(asked), &json!(asked / 2))
     );
+    assert_eq!((&audited["batch_size"], &audited["halved_for_memory"]), (&json!(4 * ROWS), &json!(true)));
+    assert_eq!(audited["per_fold"].as_array().unwrap().len(), 2);
     assert!(matches!(&refused, SkillError::ResourceExhausted(_)), "{refused:?}");
     // The memory of what failed is free again.
     assert!(after.is_ok(), "{after:?}");

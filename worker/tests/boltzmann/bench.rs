@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use relevo_worker::skills::boltzmann::machine::{Chance, Dtype, Family, Machine, Sampler, Settings, Trainer, Visible};
+use relevo_worker::skills::{
+    boltzmann::machine::{Dtype, Family, Machine, Sampler, Settings, Trainer, Visible},
+    torch::Chance,
+};
 use tch::{Device, Kind, Tensor};
 
 pub(crate) fn settings(family: Family, n_visible: i64, n_hidden: &[i64]) -> Settings {

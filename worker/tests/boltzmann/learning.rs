@@ -1,6 +1,9 @@
 //! That machines learn what there is to learn.
 
-use relevo_worker::skills::boltzmann::machine::{Chance, Effort, Family, Machine, Sampler, Settings, Visible};
+use relevo_worker::skills::{
+    boltzmann::machine::{Effort, Family, Machine, Sampler, Settings, Visible},
+    torch::Chance,
+};
 use tch::{Device, Kind, Tensor};
 
 use crate::{

@@ -1,7 +1,8 @@
 //! Likelihoods, against a loop over all states, and annealed importance sampling against both.
 
-use relevo_worker::skills::boltzmann::machine::{
-    Chance, Effort, Family, Machine, Method, PseudoMethod, Settings, Visible,
+use relevo_worker::skills::{
+    boltzmann::machine::{Effort, Family, Machine, Method, PseudoMethod, Settings, Visible},
+    torch::Chance,
 };
 use tch::{Device, Kind, Tensor};
 

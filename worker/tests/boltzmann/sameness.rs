@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use crate::bench::{named, one_epoch, settings, trained};
 
 fn data() -> Tensor {
-    let mut chance = relevo_worker::skills::boltzmann::machine::Chance::seeded(3, [0, 0, 0]);
+    let mut chance = relevo_worker::skills::torch::Chance::seeded(3, [0, 0, 0]);
     let like = Tensor::empty([70, 12], (Kind::Float, Device::Cpu));
     chance.uniform_like(&like).unwrap().lt(0.4).to_kind(Kind::Float)
 }

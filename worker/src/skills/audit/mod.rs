@@ -7,28 +7,30 @@ use std::{path::Path, sync::Arc, time::Instant};
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use self::guard::leaks;
 use crate::{
     context::TaskContext,
     device::Device,
     skills::{
-        Running, Skill, SkillError,
+        Running, Skill, SkillError, artefacts,
         boltzmann::{
             evaluation::Evaluation,
             load,
             matrix::Table,
             parameters::{HeadKind, Plan},
+            parts,
             prepared::{Prepared, strata},
+            room_of,
             run::Run,
         },
         fields::Fields,
         learning::{
-            checkpoint::Checkpoint,
+            checkpoint::{self, Checkpoint, Fingerprint},
             split::{Split, stratified_folds},
         },
         off_the_clock, stage,
+        torch::Room,
     },
 };
 
@@ -101,9 +103,10 @@ impl Parameters {
 }
 
 /// What is known of the folds that are done; this is the checkpoint too.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Done {
-    fingerprint: String,
+    /// Rows of a batch, of all folds.
+    room: Room,
     folds: Vec<Map<String, Value>>,
 }
 
@@ -120,10 +123,13 @@ impl EvalAudit {
         let report = json!({
             "folds": asked.folds, "fold_seed": asked.seed, "deviation": "sample standard deviation over the folds",
             "head": asked.plan.head, "target": asked.plan.target, "columns": table.features.names,
-            "rows": table.features.rows(), "summary": summary, "per_fold": done.folds,
+            "rows": table.features.rows(), "batch_size": done.room.rows, "halved_for_memory": done.room.halved,
+            "summary": summary, "per_fold": done.folds,
             "guard": "no feature was found that follows from the target",
         });
-        let uri = stage(context, PUBLISH, publish(&report, &asked.plan.output_name, context)).await?;
+        // Beside the model's own files.
+        let name = format!("{}/audit.json", asked.plan.output_name);
+        let uri = stage(context, PUBLISH, artefacts::put(&name, artefacts::json(&report), context)).await?;
         let mut result = report;
         result["report_uri"] = json!(uri);
         result["seconds"] = json!((began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
@@ -138,22 +144,26 @@ impl EvalAudit {
         splits: &[Split],
         context: &TaskContext,
     ) -> Result<Done, SkillError> {
-        let (checkpoint, file) = (Checkpoint::of(context), context.work_dir().join("checkpoint"));
-        let fingerprint = fingerprint(asked);
-        let known = if checkpoint.restore(&file).await? { read(&file).await? } else { None };
-        let mut done = known.filter(|known: &Done| known.fingerprint == fingerprint).unwrap_or_default();
-        done.fingerprint = fingerprint;
-        for (number, split) in splits.iter().enumerate().skip(done.folds.len()) {
-            let figures = self.fold(asked, table, split, (number, splits.len()), context).await?;
+        let (place, file) = (Checkpoint::of(context), context.work_dir().join("checkpoint"));
+        let training = fingerprint(asked);
+        let kept = if place.restore(&file).await? { Some(read(&file, &training).await?) } else { None };
+        let mut done = kept.unwrap_or_else(|| Done { room: room_of(&asked.plan), folds: Vec::new() });
+        while let Some(split) = splits.get(done.folds.len()) {
+            let number = done.folds.len();
+            let (figures, room) = self.fold(asked, table, split, (number, splits.len(), done.room), context).await?;
+            if room != done.room && 0 < number {
+                // One training is audited: the folds before learnt from other batches.
+                done = Done { room, folds: Vec::new() };
+                continue;
+            }
+            done.room = room;
             context.metrics(
                 number as u64 + 1,
                 figures.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_f64()?))),
             );
             done.folds.push(figures);
-            let text = serde_json::to_vec(&done).expect("it has string keys only");
-            let written = tokio::fs::write(&file, text).await;
-            written.map_err(|error| SkillError::Transient(format!("the checkpoint cannot be written: {error}")))?;
-            checkpoint.keep(&file).await?;
+            tokio::fs::write(&file, checkpoint::written(&training, &done)).await.map_err(checkpoint::unwritable)?;
+            place.keep(&file).await?;
         }
         Ok(done)
     }
@@ -163,21 +173,20 @@ impl EvalAudit {
         asked: &Parameters,
         table: &Arc<Table>,
         split: &Split,
-        (number, folds): (usize, usize),
+        (number, folds, room): (usize, usize, Room),
         context: &TaskContext,
-    ) -> Result<Map<String, Value>, SkillError> {
+    ) -> Result<(Map<String, Value>, Room), SkillError> {
         let (table, plan, split) = (Arc::clone(table), Arc::clone(&asked.plan), split.clone());
         let data = off_the_clock(move || Prepared::new(&table, &plan, &split).map(Arc::new)).await?;
-        let mut run = Run::start(&self.device, &asked.plan, &data, asked.plan.settings.batch_size, "").await?;
+        let mut run = Run::start(&self.device, &asked.plan, &data, room, context).await?;
+        let epochs = run.epochs();
+        let told = |epoch: u32, part: f64| {
+            let part = (number as f64 + (f64::from(epoch - 1) + part) / f64::from(epochs)) / folds as f64;
+            context.stage_progress(FOLDS.0, part);
+            let message = format!("fold {} of {folds}, epoch {epoch} of {epochs}", number + 1);
+            context.progress(GUARD.1 + (FOLDS.1 - GUARD.1) * part, message);
+        };
         while !run.is_over() {
-            let done = run.history().len() as f64;
-            let epochs = f64::from(run.epochs());
-            let told = |part: f64| {
-                let part = (number as f64 + (done + part) / epochs) / folds as f64;
-                context.stage_progress(FOLDS.0, part);
-                let message = format!("fold {} of {folds}, epoch {} of {epochs}", number + 1, done + 1.0);
-                context.progress(GUARD.1 + (FOLDS.1 - GUARD.1) * part, message);
-            };
             run.epoch(context, told).await?;
         }
         let Evaluation { figures, .. } = run.finish(context).await?;
@@ -186,7 +195,7 @@ impl EvalAudit {
             .filter_map(|name| Some(format!("{name} {:.4}", figures.get(*name)?.as_f64()?)));
         let message = format!("fold {} of {folds}: {}", number + 1, shown.collect::<Vec<_>>().join(", "));
         context.log(LogLevel::Info, message, Some(json!(figures)));
-        Ok(figures)
+        Ok((figures, run.room()))
     }
 }
 
@@ -226,15 +235,15 @@ fn folds(asked: &Parameters, table: &Table) -> Result<Vec<Split>, SkillError> {
     Ok(stratified_folds(&strata, asked.folds, asked.seed))
 }
 
-fn fingerprint(asked: &Parameters) -> String {
-    let plan = serde_json::to_vec(&*asked.plan).expect("a plan has string keys only");
-    hex::encode(Sha256::new().chain_update(plan).chain_update(format!("{} {}", asked.folds, asked.seed)).finalize())
+fn fingerprint(asked: &Parameters) -> Fingerprint {
+    let [table, settings] = parts(&asked.plan);
+    Fingerprint::of([table, settings, ("folds", format!("{} {}", asked.folds, asked.seed).into())])
 }
 
-async fn read(file: &Path) -> Result<Option<Done>, SkillError> {
+async fn read(file: &Path, training: &Fingerprint) -> Result<Done, SkillError> {
     let text = tokio::fs::read(file).await;
     let text = text.map_err(|error| SkillError::Transient(format!("the checkpoint cannot be read: {error}")))?;
-    Ok(serde_json::from_slice(&text).ok())
+    checkpoint::read(&String::from_utf8_lossy(&text), training)
 }
 
 /// Mean and deviation of each figure, and whether the training beats always saying the same by more than chance would.
@@ -282,15 +291,4 @@ fn tell(summary: &Map<String, Value>, context: &TaskContext) {
         _ => (LogLevel::Warning, "not better than always saying the same"),
     };
     context.log(level, format!("{verdict}: {}", told.join(", ")), Some(json!(summary)));
-}
-
-/// Puts the report beside the model's artefacts.
-async fn publish(report: &Value, folder: &str, context: &TaskContext) -> Result<String, SkillError> {
-    let path = context.work_dir().join("audit.json");
-    let text = serde_json::to_vec_pretty(report).expect("a JSON value is JSON");
-    let written = tokio::fs::write(&path, text).await;
-    written.map_err(|error| SkillError::ResourceExhausted(format!("the report cannot be written: {error}")))?;
-    let uri = context.job_file_uri(&format!("{folder}/audit.json"))?;
-    context.upload(&path, &uri).await?;
-    Ok(uri)
 }

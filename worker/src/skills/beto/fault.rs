@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use tch::TchError;
 
-use crate::skills::SkillError;
+use crate::skills::{SkillError, torch::torch_error};
 
 /// A model that cannot be used, and why.
 #[derive(Debug, thiserror::Error)]
@@ -76,18 +76,5 @@ impl From<ModelFault> for SkillError {
             // The task named the model: whatever is wrong with its folder is wrong with that field.
             other => Self::invalid("model", other.to_string()),
         }
-    }
-}
-
-/// What an error of libtorch means for the task.
-#[must_use]
-pub fn torch_error(error: &TchError) -> SkillError {
-    let text = error.to_string();
-    // libtorch has one error type; the allocators of both devices say this much.
-    let sentence = text.lines().next().unwrap_or_default().to_owned();
-    if text.contains("out of memory") || text.contains("can't allocate memory") {
-        SkillError::ResourceExhausted(sentence)
-    } else {
-        SkillError::Permanent(sentence)
     }
 }

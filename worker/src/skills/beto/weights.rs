@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, path::Path};
 
-use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use super::{checkpoint, fault::ModelFault};
+use crate::skills::torch::{Named, Packed, Unread};
 
 /// Every tensor of a model folder, on the CPU, until it is taken.
 #[derive(Debug)]
@@ -116,28 +116,13 @@ fn canonical(name: &str) -> String {
     }
 }
 
-fn read_safetensors(path: &Path) -> Result<Vec<(String, Tensor)>, ModelFault> {
-    let wrong = |reason: String| ModelFault::file("model.safetensors", reason);
-    let bytes = std::fs::read(path).map_err(|e| wrong(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| wrong(e.to_string()))?;
-    let mut tensors = Vec::with_capacity(file.len());
-    for (name, view) in file.iter() {
-        let kind = match view.dtype() {
-            Dtype::F32 => Kind::Float,
-            Dtype::F16 => Kind::Half,
-            Dtype::BF16 => Kind::BFloat16,
-            Dtype::F64 => Kind::Double,
-            // Position numbers; no weight is an integer.
-            Dtype::I64 => continue,
-            other => {
-                return Err(wrong(format!("the tensor {name} has the type {other:?}; must be a floating point type")));
-            }
-        };
-        let shape = view.shape().iter().map(|&n| i64::try_from(n)).collect::<Result<Vec<_>, _>>();
-        let shape = shape.map_err(|_| wrong(format!("the tensor {name} is too large")))?;
-        tensors.push((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?));
-    }
-    Ok(tensors)
+fn read_safetensors(path: &Path) -> Result<Named, ModelFault> {
+    let (packed, _) = Packed::read(path).map_err(|unread| match unread {
+        Unread::Torch(error) => ModelFault::Torch(error),
+        other => ModelFault::file("model.safetensors", other),
+    })?;
+    // Position numbers; no weight is an integer.
+    Ok(packed.into_tensors().into_iter().filter(|(_, tensor)| tensor.kind() != Kind::Int64).collect())
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ impl Applier {
             return Err(SkillError::invalid("model", reason));
         }
         let known = described.clone();
-        let made = self.device.run(move |desk| Trained::new(&known, &weights, desk.device)).await?;
+        let made = self.device.run(move |desk| Trained::new(&known, weights, desk.device)).await?;
         let trained = made.map_err(|fault| match fault {
             MachineFault::Torch(_) => SkillError::from(fault),
             other => SkillError::invalid("model", other.to_string()),

@@ -10,16 +10,16 @@ pub mod head;
 mod likelihood;
 pub mod machine;
 pub mod matrix;
-pub mod packed;
 pub mod parameters;
 pub mod prepared;
 pub mod preprocess;
 pub mod run;
 mod stage;
+pub mod standing;
 mod train;
 pub mod trained;
 
-pub(in crate::skills) use self::train::load;
+pub(in crate::skills) use self::train::{load, parts, room_of};
 pub use self::{
     apply::{RbmPredict, RbmTransform},
     train::RbmTrain,

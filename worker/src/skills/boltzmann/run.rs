@@ -1,21 +1,29 @@
 //! Learns epoch by epoch, tells what each was worth, and can stop and go on between any two of them.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Instant};
+use std::{fmt::Display, path::Path, sync::Arc, time::Instant};
 
 use fastrand::Rng;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::{
     evaluation::{Evaluation, evaluate},
     head::Task,
-    machine::{EpochFigures, MachineFault},
-    packed::Packed,
+    machine::MachineFault,
     parameters::Plan,
     prepared::Prepared,
     stage::{Stage, as_i64},
+    standing::{Epoch, Kept, Standing, told_figures},
 };
-use crate::{context::TaskContext, device::Device, skills::SkillError};
+use crate::{
+    context::TaskContext,
+    device::Device,
+    skills::{
+        SkillError,
+        learning::{checkpoint::Fingerprint, divergence::ran_away},
+        off_the_clock,
+        torch::{Packed, Room, checkpoint},
+    },
+};
 
 /// Passes over the rows that a head is fitted with in each epoch, and after the last.
 const PASSES: u32 = 25;
@@ -23,83 +31,53 @@ const LAST_PASSES: u32 = 200;
 /// A head whose weights change by less has come to rest.
 const AT_REST: f64 = 1e-6;
 
-/// What one epoch came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Counted from 1 through all phases.
-    pub epoch: u32,
-    /// The phase.
-    pub phase: String,
-    /// How long it took.
-    pub seconds: f64,
-    /// Its figures by name; one that has no meaning is not there.
-    pub figures: Map<String, Value>,
-}
-
-impl Epoch {
-    /// One of its figures.
-    #[must_use]
-    pub fn figure(&self, name: &str) -> Option<f64> {
-        self.figures.get(name).and_then(Value::as_f64)
-    }
-}
-
-/// Where a run stands, beside its tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Standing {
-    /// What was asked for: another training does not go on from here.
-    fingerprint: String,
-    batch_size: i64,
-    history: Vec<Epoch>,
-    /// The epoch that was the best so far, and its figure.
-    best: Option<(u32, f64)>,
-}
-
-/// The word under which a standing lies in a checkpoint.
-const STANDING: &str = "standing";
-
 /// A training under way.
 #[derive(Debug)]
 pub struct Run {
     device: Device,
     stage: Option<Stage>,
+    plan: Arc<Plan>,
     data: Arc<Prepared>,
-    patience: Option<u32>,
     phases: Vec<(String, u32)>,
-    seed: u64,
     /// Rows of one piece of work where rows need not be those of a batch.
     piece: usize,
     resumed_after: Option<u32>,
+    /// The last epoch that a checkpoint holds.
+    kept_after: Option<u32>,
     standing: Standing,
 }
 
 impl Run {
-    /// Puts the data on the device. `batch_size` may be less than the plan's.
+    /// Puts the data on the device and makes a machine that has learnt nothing. `room` may be for fewer rows than the plan's batches
+    /// have; where memory runs out it becomes less.
     ///
     /// # Errors
-    /// `ResourceExhausted` when the device has too little memory.
+    /// `ResourceExhausted` when the device has too little memory for half a batch too.
     pub async fn start(
         device: &Device,
-        plan: &Plan,
+        plan: &Arc<Plan>,
         data: &Arc<Prepared>,
-        batch_size: i64,
-        fingerprint: &str,
+        mut room: Room,
+        context: &TaskContext,
     ) -> Result<Self, SkillError> {
-        let settings = plan.machine(data.preprocess.columns.len(), batch_size);
-        let prepared = Arc::clone(data);
-        let made = device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await?;
-        let stage = made?;
-        let standing = Standing { fingerprint: fingerprint.to_owned(), batch_size, history: Vec::new(), best: None };
+        let stage = loop {
+            let (settings, prepared) =
+                (plan.machine(data.preprocess.columns.len(), as_i64(room.rows)), Arc::clone(data));
+            match device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await? {
+                Ok(stage) => break stage,
+                Err(fault) => room = room.after(fault.into(), device, context).await?,
+            }
+        };
         Ok(Self {
             device: device.clone(),
             phases: stage.phases(),
             piece: stage.piece_rows(),
             resumed_after: None,
+            kept_after: None,
             stage: Some(stage),
+            plan: Arc::clone(plan),
             data: Arc::clone(data),
-            patience: plan.patience,
-            seed: plan.settings.seed,
-            standing,
+            standing: Standing { room, history: Vec::new(), best: None },
         })
     }
 
@@ -123,8 +101,8 @@ impl Run {
 
     /// Rows of a batch.
     #[must_use]
-    pub const fn batch_size(&self) -> i64 {
-        self.standing.batch_size
+    pub const fn room(&self) -> Room {
+        self.standing.room
     }
 
     /// The epoch whose machine is the one that counts: the best where patience was asked for, else the last.
@@ -140,15 +118,30 @@ impl Run {
         let done = self.standing.history.len() as u64;
         let waited =
             |patience: u32| self.standing.best.is_some_and(|(best, _)| u64::from(best) + u64::from(patience) <= done);
-        done >= u64::from(self.epochs()) || self.patience.is_some_and(waited)
+        done >= u64::from(self.epochs()) || self.plan.patience.is_some_and(waited)
     }
 
-    /// Learns for one epoch. `told` hears how much of it is done.
+    /// Learns for one epoch. `told` hears which one it is, from 1, and how much of it is done. Where memory runs out, the run begins
+    /// anew with half the batch, once, and the epoch is its first.
     ///
     /// # Errors
     /// `Cancelled` within a batch; `InvalidInput` on `lr` when learning runs away; `ResourceExhausted`. The run cannot go on
     /// afterwards.
-    pub async fn epoch(&mut self, context: &TaskContext, told: impl Fn(f64)) -> Result<&Epoch, SkillError> {
+    pub async fn epoch(&mut self, context: &TaskContext, told: impl Fn(u32, f64)) -> Result<&Epoch, SkillError> {
+        let record = loop {
+            match self.learn_epoch(context, &told).await {
+                Ok(record) => break record,
+                Err(fault) => {
+                    let room = self.standing.room.after(fault, &self.device, context).await?;
+                    *self = Self::start(&self.device, &self.plan, &self.data, room, context).await?;
+                }
+            }
+        };
+        self.standing.history.push(record);
+        Ok(&self.standing.history[self.standing.history.len() - 1])
+    }
+
+    async fn learn_epoch(&mut self, context: &TaskContext, told: &impl Fn(u32, f64)) -> Result<Epoch, SkillError> {
         let began = Instant::now();
         let epoch = u32::try_from(self.standing.history.len()).unwrap_or(u32::MAX) + 1;
         let (phase, is_last_phase) = self.phase_of(epoch);
@@ -156,7 +149,8 @@ impl Run {
         let judged = self.on_stage(|stage| stage.judge()).await?;
         let mut figures = told_figures(&judged, reconstruction_error, gradient_norm);
         if let Some(name) = figures.iter().find(|(_, value)| value.is_null()).map(|(name, _)| name.clone()) {
-            return Err(ran_away(epoch, &name));
+            let steps = self.data.train.rows.div_ceil(self.standing.room.rows) as u64;
+            return Err(self.ran_away(epoch, steps, format!("{name} is no finite number")));
         }
         // Before its last phase a deep machine's top layer has learnt nothing that a head could use.
         if self.data.task.is_some() && is_last_phase {
@@ -166,11 +160,10 @@ impl Run {
         }
         let seconds = began.elapsed().as_secs_f64();
         let record = Epoch { epoch, phase, seconds, figures };
-        if self.patience.is_some() && is_last_phase {
+        if self.plan.patience.is_some() && is_last_phase {
             self.compare(&record).await?;
         }
-        self.standing.history.push(record);
-        Ok(&self.standing.history[self.standing.history.len() - 1])
+        Ok(record)
     }
 
     /// Ends the run: goes back to the best epoch where patience was asked for, and fits the head until it rests. Gives what the head is
@@ -197,41 +190,33 @@ impl Run {
         self.on_stage(|stage| stage.model()).await
     }
 
-    /// Writes all that [`Self::restore`] needs into a file.
+    /// Writes all that [`Self::restore`] needs into a file, as the checkpoint of a training.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub async fn save(&mut self, path: &Path) -> Result<(), SkillError> {
+    /// As [`checkpoint::save`].
+    pub async fn save(&mut self, path: &Path, training: &Fingerprint) -> Result<(), SkillError> {
         let state = self.on_stage(|stage| stage.state()).await?;
-        let words = serde_json::to_string(&self.standing).expect("a standing has string keys only");
-        let path = path.to_owned();
-        crate::skills::off_the_clock(move || {
-            let written = state.write(&path, HashMap::from([(STANDING.to_owned(), words)]));
-            written
-                .map_err(|reason| SkillError::ResourceExhausted(format!("the checkpoint cannot be written: {reason}")))
-        })
-        .await
+        let (path, training, standing) = (path.to_owned(), training.clone(), self.standing.clone());
+        // No batch is learnt until the tensors, which it may share with the machine, are on disk.
+        off_the_clock(move || checkpoint::save(&path, &state, &training, &standing)).await
     }
 
-    /// The batch size of the run whose checkpoint this is.
+    /// Goes on where a run with batches of the same size had kept what it had.
     ///
     /// # Errors
-    /// `Permanent` when the checkpoint is of another training, or none.
-    pub fn batch_size_in(path: &Path, fingerprint: &str) -> Result<i64, SkillError> {
-        read(path, fingerprint).map(|(_, standing)| standing.batch_size)
-    }
-
-    /// Goes on where a file of [`Self::save`] left off.
-    ///
-    /// # Errors
-    /// `Permanent` when it is of another training.
-    pub async fn restore(&mut self, path: &Path) -> Result<(), SkillError> {
-        let (path, fingerprint) = (path.to_owned(), self.standing.fingerprint.clone());
-        let (state, standing) = crate::skills::off_the_clock(move || read(&path, &fingerprint)).await?;
-        self.on_stage(move |stage| stage.restore(&state)).await?;
+    /// `ResourceExhausted`.
+    pub async fn restore(&mut self, kept: Kept) -> Result<(), SkillError> {
+        let Kept { tensors, standing } = kept;
+        self.on_stage(move |stage| stage.restore(tensors)).await?;
         self.standing = standing;
         self.resumed_after = self.standing.history.last().map(|epoch| epoch.epoch);
+        self.note_kept();
         Ok(())
+    }
+
+    /// Notes that the checkpoint holds what it has learnt so far.
+    pub fn note_kept(&mut self) {
+        self.kept_after = self.standing.history.last().map(|epoch| epoch.epoch);
     }
 
     /// Does something with the machine and some rows that judge it.
@@ -248,12 +233,25 @@ impl Run {
         &mut self,
         work: impl FnOnce(&mut Stage) -> Result<T, MachineFault> + Send + 'static,
     ) -> Result<T, SkillError> {
+        Ok(self.try_on_stage(work).await??)
+    }
+
+    /// The same, for work that has a fault with a meaning of its own.
+    async fn try_on_stage<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Stage) -> Result<T, MachineFault> + Send + 'static,
+    ) -> Result<Result<T, MachineFault>, SkillError> {
         let gone = || SkillError::Permanent("the training has ended already".to_owned());
         let mut stage = self.stage.take().ok_or_else(gone)?;
         let done = self.device.run(move |_| work(&mut stage).map(|answer| (stage, answer))).await?;
-        let (stage, answer) = done?;
-        self.stage = Some(stage);
-        Ok(answer)
+        Ok(done.map(|(stage, answer)| {
+            self.stage = Some(stage);
+            answer
+        }))
+    }
+
+    fn ran_away(&self, epoch: u32, step: u64, what: impl Display) -> SkillError {
+        ran_away(("lr", self.plan.settings.lr), (epoch, step), what, self.kept_after)
     }
 
     /// The phase of an epoch, and whether it is the last one.
@@ -269,22 +267,30 @@ impl Run {
     }
 
     /// Goes through all batches: mean reconstruction error of a row, and mean norm of the gradient.
-    async fn learn(&mut self, epoch: u32, context: &TaskContext, told: impl Fn(f64)) -> Result<(f64, f64), SkillError> {
+    async fn learn(
+        &mut self,
+        epoch: u32,
+        context: &TaskContext,
+        told: &impl Fn(u32, f64),
+    ) -> Result<(f64, f64), SkillError> {
         let rows = as_i64(self.data.train.rows);
-        let order = shuffled(rows, self.seed, epoch);
+        let order = shuffled(rows, self.plan.settings.seed, epoch);
         self.on_stage(move |stage| stage.begin(epoch, &order)).await?;
-        let size = self.standing.batch_size;
+        let size = as_i64(self.standing.room.rows);
         let (mut error, mut norm, mut number) = (0.0, 0.0, 0_u64);
-        for from in (0..rows).step_by(usize::try_from(size).unwrap_or(1)) {
+        for from in (0..rows).step_by(self.standing.room.rows) {
             if context.is_cancelled() {
                 return Err(SkillError::Cancelled);
             }
             let count = size.min(rows - from);
-            let figures = self.on_stage(move |stage| stage.batch(epoch, number, from, count)).await?;
+            let figures = match self.try_on_stage(move |stage| stage.batch(epoch, number, from, count)).await? {
+                Err(fault @ MachineFault::Diverged) => return Err(self.ran_away(epoch, number + 1, fault)),
+                learnt => learnt?,
+            };
             error += figures.reconstruction_error * count as f64;
             norm += figures.gradient_norm;
             number += 1;
-            told((from + count) as f64 / rows as f64);
+            told(epoch, (from + count) as f64 / rows as f64);
         }
         Ok((error / rows.max(1) as f64, norm / number.max(1) as f64))
     }
@@ -345,19 +351,6 @@ impl Run {
     }
 }
 
-fn read(path: &Path, fingerprint: &str) -> Result<(Packed, Standing), SkillError> {
-    let unreadable = |reason: String| SkillError::Permanent(format!("the checkpoint cannot be read: {reason}"));
-    let (state, words) = Packed::read(path).map_err(unreadable)?;
-    let standing = words.get(STANDING).map(|text| serde_json::from_str::<Standing>(text));
-    let standing = standing.ok_or_else(|| unreadable("it does not say where the run stood".to_owned()))?;
-    let standing = standing.map_err(|error| unreadable(error.to_string()))?;
-    if standing.fingerprint != fingerprint {
-        let reason = "the checkpoint is of a training with other parameters or another table; this one must begin anew, as a new job";
-        return Err(SkillError::Permanent(reason.to_owned()));
-    }
-    Ok((state, standing))
-}
-
 /// The order of an epoch's rows. It depends on the seed and the epoch alone.
 fn shuffled(rows: i64, seed: u64, epoch: u32) -> Vec<i64> {
     /// An odd number without a pattern: seeds that follow each other must not give the orders of epochs that do.
@@ -365,34 +358,6 @@ fn shuffled(rows: i64, seed: u64, epoch: u32) -> Vec<i64> {
     let mut order: Vec<i64> = (0..rows).collect();
     Rng::with_seed(seed ^ u64::from(epoch).wrapping_mul(APART)).shuffle(&mut order);
     order
-}
-
-/// An epoch's figures by name. One that is not a finite number is null.
-fn told_figures(judged: &EpochFigures, reconstruction_error: f64, gradient_norm: f64) -> Map<String, Value> {
-    let mut figures = Map::new();
-    figures.insert("reconstruction_error".to_owned(), json!(reconstruction_error));
-    for (name, value) in [
-        ("train_reconstruction_error", Some(judged.reconstruction_error)),
-        ("validation_reconstruction_error", judged.validation_reconstruction_error),
-        ("pseudo_log_likelihood", judged.pseudo_log_likelihood),
-        ("validation_pseudo_log_likelihood", judged.validation_pseudo_log_likelihood),
-        ("free_energy_gap", judged.free_energy_gap),
-        ("gradient_norm", Some(gradient_norm)),
-        ("weight_mean", Some(judged.weight_mean)),
-        ("weight_std", Some(judged.weight_std)),
-        ("weight_max", Some(judged.weight_max)),
-        ("hidden_mean", Some(judged.hidden_mean)),
-    ] {
-        figures.extend(value.map(|value| (name.to_owned(), json!(value))));
-    }
-    figures
-}
-
-fn ran_away(epoch: u32, figure: &str) -> SkillError {
-    let reason = format!(
-        "the training ran away in epoch {epoch}: {figure} is no finite number any more; a smaller learning rate would be right"
-    );
-    SkillError::invalid("lr", reason)
 }
 
 #[cfg(test)]

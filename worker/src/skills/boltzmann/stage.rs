@@ -4,10 +4,10 @@ use tch::{Device, Kind, Tensor};
 
 use super::{
     head::{Fitting, Head, Task},
-    machine::{BatchFigures, EpochFigures, Machine, MachineFault, Settings, Trainer, copied},
-    packed::{Packed, prefixed, take},
+    machine::{BatchFigures, EpochFigures, Machine, MachineFault, Settings, Trainer},
     prepared::{Part, Prepared},
 };
+use crate::skills::torch::{Named, Packed, copied};
 
 /// Rows that an epoch's figures are computed from; drawn by chance once where there are more.
 const JUDGED_ROWS: usize = 10_000;
@@ -30,7 +30,7 @@ pub(super) struct Stage {
     order: Tensor,
     head: Option<Learner>,
     /// The machine as it was when it was best.
-    best: Option<Vec<(String, Tensor)>>,
+    best: Option<Named>,
     piece: usize,
 }
 
@@ -208,7 +208,7 @@ impl Stage {
         let mut tensors = self.machine().tensors();
         tensors
             .extend(self.head.iter().map(|learner| (HEAD_TENSOR.to_owned(), learner.head.weights().shallow_clone())));
-        Ok(Packed::of(&tensors)?)
+        Ok(Packed::of(tensors)?)
     }
 
     /// Everything that a run needs to go on from here. The head is not among it: it is fitted anew to each machine.
@@ -216,12 +216,11 @@ impl Stage {
         let mut tensors = prefixed(TRAINER, self.trainer.state()?);
         let best = self.best.iter().flatten().map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
         tensors.extend(prefixed(BEST, best.collect()));
-        Ok(Packed::of(&tensors)?)
+        Ok(Packed::of(tensors)?)
     }
 
     /// Goes on from a state.
-    pub(super) fn restore(&mut self, state: &Packed) -> Result<(), MachineFault> {
-        let mut tensors = state.tensors()?;
+    pub(super) fn restore(&mut self, mut tensors: Named) -> Result<(), MachineFault> {
         self.trainer.restore(take(TRAINER, &mut tensors))?;
         let best = take(BEST, &mut tensors);
         if !best.is_empty() {
@@ -241,6 +240,19 @@ impl Stage {
     pub(super) const fn piece_rows(&self) -> usize {
         self.piece
     }
+}
+
+/// Puts a word before the names of tensors, so that several sets fit into one file.
+fn prefixed(prefix: &str, tensors: Named) -> Named {
+    tensors.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)).collect()
+}
+
+/// Takes out the tensors with such a word before their names, without it.
+fn take(prefix: &str, tensors: &mut Named) -> Named {
+    let of = |name: &str| name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')).map(str::to_owned);
+    let (taken, left): (Named, Named) = std::mem::take(tensors).into_iter().partition(|(name, _)| of(name).is_some());
+    *tensors = left;
+    taken.into_iter().filter_map(|(name, tensor)| of(&name).map(|name| (name, tensor))).collect()
 }
 
 /// What the head's weights are called in a model's file.

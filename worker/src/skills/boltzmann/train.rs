@@ -1,10 +1,9 @@
 //! `rbm.train` from a task to its result: load, train, evaluate, publish.
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     artefacts::{Artefacts, Config, Published},
@@ -14,12 +13,20 @@ use super::{
     matrix::Table,
     parameters::Plan,
     prepared::{Prepared, split},
-    run::{Epoch, Run},
+    run::Run,
+    stage::as_i64,
+    standing::{Epoch, Kept},
 };
 use crate::{
     context::TaskContext,
     device::Device,
-    skills::{Running, Skill, SkillError, learning::checkpoint::Checkpoint, off_the_clock, stage, tabular::LocalTable},
+    skills::{
+        Running, Skill, SkillError,
+        learning::checkpoint::{Checkpoint, Fingerprint},
+        off_the_clock, stage,
+        tabular::LocalTable,
+        torch::Room,
+    },
 };
 
 /// The stages, and how far the task is when each ends.
@@ -68,6 +75,13 @@ pub(in crate::skills) async fn load(plan: &Arc<Plan>, context: &TaskContext) -> 
     Ok(table)
 }
 
+/// What decides the outcome of a training, by the names that people have for it.
+pub(in crate::skills) fn parts(plan: &Plan) -> [(&'static str, Vec<u8>); 2] {
+    let mut settings = serde_json::to_value(plan).expect("a plan has string keys only");
+    let table = settings["source"].take();
+    [("table", table.to_string().into()), ("settings", settings.to_string().into())]
+}
+
 impl RbmTrain {
     async fn train(&self, task: &Task, context: &TaskContext) -> Result<Value, SkillError> {
         let began = Instant::now();
@@ -77,7 +91,7 @@ impl RbmTrain {
         let mut run = stage(context, TRAIN, self.learn(&plan, &data, context)).await?;
         let (evaluation, likelihood) =
             stage(context, EVALUATE, evaluate(&mut run, plan.settings.seed, context)).await?;
-        let settings = plan.machine(data.preprocess.columns.len(), run.batch_size());
+        let settings = plan.machine(data.preprocess.columns.len(), as_i64(run.room().rows));
         let kept = run.history().iter().find(|epoch| epoch.epoch == run.kept_epoch());
         let figures = final_figures(kept, &evaluation, &likelihood);
         let mut metrics = figures.clone();
@@ -103,89 +117,59 @@ impl RbmTrain {
         Ok(Value::Object(result))
     }
 
-    /// Learns until the run is over, from the last checkpoint on where there is one. When the device has too little memory it
-    /// begins anew with half the batch, once.
-    async fn learn(&self, plan: &Plan, data: &Arc<Prepared>, context: &TaskContext) -> Result<Run, SkillError> {
-        let checkpoint = Checkpoint::of(context);
-        let attempt = Attempt {
-            device: &self.device,
-            plan,
-            data,
-            context,
-            fingerprint: fingerprint(plan),
-            checkpoint: &checkpoint,
-            file: context.work_dir().join("checkpoint"),
+    /// Learns until the run is over, from the last checkpoint on where there is one.
+    async fn learn(&self, plan: &Arc<Plan>, data: &Arc<Prepared>, context: &TaskContext) -> Result<Run, SkillError> {
+        let (place, training) = (Checkpoint::of(context), Fingerprint::of(parts(plan)));
+        let file = context.work_dir().join("checkpoint");
+        let kept = if place.restore(&file).await? {
+            let (file, training) = (file.clone(), training.clone());
+            Some(off_the_clock(move || Kept::read(&file, &training)).await?)
+        } else {
+            None
         };
-        let wanted = plan.settings.batch_size;
-        let resumed = checkpoint.restore(&attempt.file).await?;
-        let batch_size = if resumed { Run::batch_size_in(&attempt.file, &attempt.fingerprint)? } else { wanted };
-        match attempt.go(batch_size, resumed).await {
-            Err(SkillError::ResourceExhausted(reason)) if batch_size == wanted && wanted > 1 => {
-                let half = wanted / 2;
-                let message = format!("the device has too little memory for batches of {wanted}: trying {half}");
-                context.log(LogLevel::Warning, message, Some(json!({ "reason": reason })));
-                attempt.go(half, false).await
-            }
-            done => done,
-        }
-    }
-}
-
-/// What the attempts at one training share.
-struct Attempt<'a> {
-    device: &'a Device,
-    plan: &'a Plan,
-    data: &'a Arc<Prepared>,
-    context: &'a TaskContext,
-    fingerprint: String,
-    checkpoint: &'a Checkpoint<'a>,
-    file: PathBuf,
-}
-
-impl Attempt<'_> {
-    async fn go(&self, batch_size: i64, resume: bool) -> Result<Run, SkillError> {
-        let mut run = Run::start(self.device, self.plan, self.data, batch_size, &self.fingerprint).await?;
-        if resume {
-            run.restore(&self.file).await?;
+        let room = kept.as_ref().map_or_else(|| room_of(plan), Kept::room);
+        let mut run = Run::start(&self.device, plan, data, room, context).await?;
+        // Where there is less room than there was, it begins anew.
+        if let Some(kept) = kept.filter(|kept| kept.room() == run.room()) {
+            run.restore(kept).await?;
             let message =
                 format!("going on after epoch {}, where the last attempt had kept what it had", run.history().len());
-            self.context.log(LogLevel::Info, message, None);
+            context.log(LogLevel::Info, message, None);
         }
+        let epochs = run.epochs();
+        let told = |epoch: u32, part: f64| {
+            let part = (f64::from(epoch - 1) + part) / f64::from(epochs);
+            context.stage_progress(TRAIN.0, part);
+            context.progress(LOAD.1 + (TRAIN.1 - LOAD.1) * part, format!("epoch {epoch} of {epochs}"));
+        };
         let mut kept_at = Instant::now();
         while !run.is_over() {
-            let epochs = f64::from(run.epochs());
-            let done = run.history().len() as f64;
-            let told = |part: f64| {
-                let part = (done + part) / epochs;
-                self.context.stage_progress(TRAIN.0, part);
-                let message = format!("epoch {} of {epochs}", done + 1.0);
-                self.context.progress(LOAD.1 + (TRAIN.1 - LOAD.1) * part, message);
-            };
-            let epoch = run.epoch(self.context, told).await?.clone();
-            tell_epoch(&epoch, run.epochs(), self.context);
-            if run.is_over() || kept_at.elapsed().as_secs() >= u64::from(self.plan.checkpoint_seconds) {
-                run.save(&self.file).await?;
-                self.checkpoint.keep(&self.file).await?;
+            tell_epoch(run.epoch(context, told).await?, epochs, context);
+            if run.is_over() || kept_at.elapsed().as_secs() >= u64::from(plan.checkpoint_seconds) {
+                run.save(&file, &training).await?;
+                if place.keep(&file).await? {
+                    run.note_kept();
+                }
                 kept_at = Instant::now();
             }
         }
-        if run.history().len() < run.epochs() as usize {
+        if run.history().len() < epochs as usize {
             let message = format!("stopped early: epoch {} was the best", run.kept_epoch());
-            self.context.log(LogLevel::Info, message, None);
+            context.log(LogLevel::Info, message, None);
         }
         Ok(run)
     }
+}
+
+/// Room for the batches that a plan asks for.
+pub(in crate::skills) fn room_of(plan: &Plan) -> Room {
+    Room::whole(usize::try_from(plan.settings.batch_size).expect("a batch has a row at least"))
 }
 
 async fn prepare(plan: &Arc<Plan>, context: &TaskContext) -> Result<Arc<Prepared>, SkillError> {
     let table = load(plan, context).await?;
     let plan = Arc::clone(plan);
     off_the_clock(move || Prepared::new(&table, &plan, &split(&table, &plan)?).map(Arc::new)).await
-}
-
-/// What decides the outcome of a training, in short.
-fn fingerprint(plan: &Plan) -> String {
-    hex::encode(Sha256::digest(serde_json::to_vec(plan).expect("a plan has string keys only")))
 }
 
 async fn evaluate(run: &mut Run, seed: u64, context: &TaskContext) -> Result<(Evaluation, LogLikelihood), SkillError> {
@@ -238,7 +222,7 @@ fn final_figures(kept: Option<&Epoch>, evaluation: &Evaluation, likelihood: &Log
 }
 
 fn summary(plan: &Plan, data: &Prepared, run: &Run, published: &Published) -> Map<String, Value> {
-    let settings = plan.machine(data.preprocess.columns.len(), run.batch_size());
+    let settings = plan.machine(data.preprocess.columns.len(), as_i64(run.room().rows));
     let mut parameters = match json!(settings) {
         Value::Object(settings) => settings,
         _ => Map::new(),

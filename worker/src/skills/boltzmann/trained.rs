@@ -10,12 +10,14 @@ use super::{
     artefacts::{CONFIG, Config, MODEL_TYPE, PREPROCESS, WEIGHTS},
     head::{Head, Task},
     machine::{Machine, MachineFault},
-    packed::Packed,
     parameters::HeadKind,
     preprocess::Preprocess,
     stage::{HEAD_TENSOR, as_i64},
 };
-use crate::skills::SkillError;
+use crate::skills::{
+    SkillError,
+    torch::{Packed, Unread, torch_error},
+};
 
 /// What a folder says of a model, without its tensors.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,8 +96,8 @@ impl Trained {
     ///
     /// # Errors
     /// When a tensor is missing or has another shape than the configuration says.
-    pub fn new(described: &Described, weights: &Packed, device: Device) -> Result<Self, MachineFault> {
-        let tensors = weights.tensors()?;
+    pub fn new(described: &Described, weights: Packed, device: Device) -> Result<Self, MachineFault> {
+        let tensors = weights.into_tensors();
         let settings = &described.config.settings;
         let head = described.task().map(|task| {
             let outputs = if let Task::Classes(classes) = task { classes } else { 1 };
@@ -119,7 +121,10 @@ impl Trained {
     /// `InvalidInput` on `model` when there are none.
     pub fn weights(folder: &Path) -> Result<Packed, SkillError> {
         let read = Packed::read(&folder.join(WEIGHTS));
-        read.map(|(packed, _)| packed).map_err(|reason| wrong(format!("its {WEIGHTS} cannot be read: {reason}")))
+        read.map(|(packed, _)| packed).map_err(|unread| match unread {
+            Unread::Torch(error) => torch_error(&error),
+            other => wrong(format!("its {WEIGHTS} cannot be read: {other}")),
+        })
     }
 
     /// What the model makes of rows of visible units. A piece of work for the device.

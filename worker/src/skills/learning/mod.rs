@@ -2,10 +2,10 @@
 //!
 //! Knows nothing of tensors: numbers in, numbers out.
 
-pub mod artefacts;
 pub mod chart;
 pub mod checkpoint;
 pub mod classes;
 pub mod columns;
+pub mod divergence;
 pub mod regression;
 pub mod split;

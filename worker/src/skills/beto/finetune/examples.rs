@@ -109,8 +109,8 @@ impl Examples {
 
     /// Of everything that the rows are: two tables that train alike have one.
     #[must_use]
-    pub(super) fn fingerprint(&self, model_hash: &str) -> String {
-        let mut whole = Sha256::new_with_prefix(model_hash);
+    pub(super) fn digest(&self) -> Vec<u8> {
+        let mut whole = Sha256::new();
         for name in &self.labels.0 {
             whole.update(format!("{}:{name}", name.len()));
         }
@@ -121,7 +121,7 @@ impl Examples {
                 whole.update(id.to_le_bytes());
             }
         }
-        hex::encode(whole.finalize())
+        whole.finalize().to_vec()
     }
 }
 

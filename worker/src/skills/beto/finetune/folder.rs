@@ -1,11 +1,15 @@
 //! The folder of a trained model, as transformers and `beto.preprocess` read it.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fmt::Display, path::Path};
 
 use serde_json::{Map, Value, json};
 
-use super::{labels::Labels, stored};
-use crate::skills::{SkillError, beto::fault::ModelFault};
+use super::labels::Labels;
+use crate::skills::{
+    SkillError, artefacts,
+    beto::fault::ModelFault,
+    torch::{Named, Packed, torch_error},
+};
 
 /// Files of a tokenizer, each copied where the model has it.
 const TOKENIZER: [&str; 5] =
@@ -23,16 +27,17 @@ const SPECIAL: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// When a file cannot be read or written.
-pub fn write(from: &Path, to: &Path, labels: &Labels, weights: &stored::Named) -> Result<(), SkillError> {
+pub fn write(from: &Path, to: &Path, labels: &Labels, weights: &Named) -> Result<(), SkillError> {
     std::fs::create_dir_all(to).map_err(|error| unwritable(&error))?;
     let text = std::fs::read_to_string(from.join("config.json")).map_err(|e| ModelFault::file("config.json", e))?;
     let config: Map<String, Value> = serde_json::from_str(&text).map_err(|e| ModelFault::file("config.json", e))?;
     let longest = config.get("max_position_embeddings").cloned().unwrap_or_default();
-    write_json(&to.join("config.json"), &Value::Object(classifying(config, labels)))?;
+    artefacts::write(&to.join("config.json"), artefacts::json(&classifying(config, labels)))?;
     let named = weights.iter().map(|(name, tensor)| (published(name), tensor.shallow_clone())).collect();
     // Without this mark transformers takes the file for another framework's.
     let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    stored::write(&named, format, &to.join("model.safetensors"))?;
+    let packed = Packed::of(named).map_err(|error| torch_error(&error))?;
+    packed.write(&to.join("model.safetensors"), format).map_err(|reason| unwritable(&reason))?;
     for name in TOKENIZER {
         if from.join(name).is_file() {
             let _ = std::fs::copy(from.join(name), to.join(name)).map_err(|error| unwritable(&error))?;
@@ -40,28 +45,18 @@ pub fn write(from: &Path, to: &Path, labels: &Labels, weights: &stored::Named) -
     }
     let special: Map<String, Value> = SPECIAL.iter().map(|&(name, token)| (name.to_owned(), json!(token))).collect();
     if !to.join("special_tokens_map.json").is_file() {
-        write_json(&to.join("special_tokens_map.json"), &Value::Object(special.clone()))?;
+        artefacts::write(&to.join("special_tokens_map.json"), artefacts::json(&special))?;
     }
     if !to.join("tokenizer_config.json").is_file() {
         let mut tokenizer = special;
         tokenizer.insert("tokenizer_class".to_owned(), json!("BertTokenizer"));
         tokenizer.insert("model_max_length".to_owned(), longest);
-        write_json(&to.join("tokenizer_config.json"), &Value::Object(tokenizer))?;
+        artefacts::write(&to.join("tokenizer_config.json"), artefacts::json(&tokenizer))?;
     }
     Ok(())
 }
 
-/// Writes JSON for people to read too.
-///
-/// # Errors
-/// When the disk is full or the folder is gone.
-pub fn write_json(path: &Path, value: &Value) -> Result<(), SkillError> {
-    let mut text = serde_json::to_string_pretty(value).expect("a JSON value is JSON");
-    text.push('\n');
-    std::fs::write(path, text).map_err(|error| unwritable(&error))
-}
-
-fn unwritable(error: &std::io::Error) -> SkillError {
+fn unwritable(error: &impl Display) -> SkillError {
     SkillError::ResourceExhausted(format!("the model cannot be written: {error}"))
 }
 

@@ -5,14 +5,20 @@ use std::{collections::HashMap, sync::Arc};
 use tch::{Device, Kind, Reduction, TchError, Tensor};
 
 use super::adamw::AdamW;
-use crate::skills::beto::{
-    bert::{Batch, Bert, Dropout},
-    config::BertConfig,
-    fault::ModelFault,
-    head::Head,
-    tokens::Tokens,
-    weights::Weights,
+use crate::skills::{
+    beto::{
+        bert::{Batch, Bert, Dropout},
+        config::BertConfig,
+        fault::ModelFault,
+        head::Head,
+        tokens::Tokens,
+        weights::Weights,
+    },
+    torch::{Chance, copied},
 };
+
+/// What the seed is used for here.
+const DROPOUT: u64 = 0;
 
 /// A row to learn from.
 #[derive(Debug, Clone)]
@@ -93,9 +99,8 @@ impl Learner {
     /// When libtorch refuses, for want of memory.
     pub fn new(setup: Setup, weights: Vec<(String, Tensor)>, device: Device) -> Result<Self, TchError> {
         let (names, weights): (Vec<String>, Vec<Tensor>) = weights.into_iter().unzip();
-        let own = |tensor: &Tensor| {
-            tensor.f_detach()?.f_to_device(device)?.f_to_kind(Kind::Float)?.f_detach_copy()?.f_contiguous()
-        };
+        let own =
+            |tensor: &Tensor| copied(&tensor.f_detach()?.f_to_device(device)?.f_to_kind(Kind::Float)?.f_contiguous()?);
         let weights = weights.iter().map(own).collect::<Result<Vec<_>, _>>()?;
         let decay = |name: &String| {
             if name.ends_with(".bias") || name.contains("LayerNorm") { 0.0 } else { setup.weight_decay }
@@ -117,8 +122,7 @@ impl Learner {
     /// # Errors
     /// When libtorch refuses, for want of memory. What was gathered before stays: [`Self::forget`] drops it.
     pub fn gather(&mut self, rows: &[Example], whole: f64, draw: u64) -> Result<(), ModelFault> {
-        // The generator is everybody's who works on this thread.
-        tch::manual_seed(mixed(self.setup.seed, draw) as i64);
+        let _chance = Chance::seeded(self.setup.seed, [DROPOUT, draw, 0]);
         let leaves: Vec<Tensor> = self
             .weights
             .iter()
@@ -206,8 +210,8 @@ impl Learner {
     /// # Errors
     /// When libtorch refuses, for want of memory.
     pub fn keep_best(&mut self) -> Result<(), TchError> {
-        let copied = self.weights.iter().map(|weight| weight.f_detach_copy()?.f_to_device(Device::Cpu));
-        self.best = copied.collect::<Result<_, _>>()?;
+        let best = self.weights.iter().map(|weight| copied(weight)?.f_to_device(Device::Cpu));
+        self.best = best.collect::<Result<_, _>>()?;
         Ok(())
     }
 
@@ -244,14 +248,6 @@ impl Learner {
         }
         Ok(())
     }
-}
-
-/// Far apart for seeds and numbers that are close (SplitMix64; Steele, Lea & Flood 2014).
-const fn mixed(seed: u64, number: u64) -> u64 {
-    let mut z = seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]
@@ -379,6 +375,28 @@ mod tests {
 
         assert!((whole.loss - halves.loss).abs() < 1e-5, "{whole:?} {halves:?}");
         assert!((whole.gradient_norm / halves.gradient_norm - 1.0).abs() < 1e-4, "{whole:?} {halves:?}");
+    }
+
+    #[test]
+    fn two_that_learn_at_once_drop_what_each_would_alone() {
+        let golden = golden();
+        let losses = || -> Vec<f64> {
+            let _no_grad = tch::no_grad_guard();
+            let dropout = Dropout { hidden: 0.3, attention: 0.3, head: 0.3 };
+            let mut learner = learner(dropout, Kind::Float, &[1.0; 3]);
+            let rows = examples(&golden.rows, &[0, 7, 14]);
+            let step = |draw| {
+                learner.gather(&rows, 3.0, draw).unwrap();
+                learner.step(1e-3, 1.0).unwrap().loss
+            };
+            (0..20).map(step).collect()
+        };
+        let alone = losses();
+
+        let both =
+            std::thread::scope(|scope| [scope.spawn(losses), scope.spawn(losses)].map(|one| one.join().unwrap()));
+
+        assert_eq!(both, [alone.clone(), alone]);
     }
 
     #[test]

@@ -29,18 +29,19 @@ use self::{
     start::HeadOrigin,
     training::{Trained, Training},
 };
-use super::{config::BertConfig, fault::torch_error, reading::bring, request::dtype_name, tokens::BertTokenizer};
+use super::{config::BertConfig, reading::bring, request::dtype_name, tokens::BertTokenizer};
 use crate::{
     context::TaskContext,
     device::Device,
     models::{ModelFolder, ModelFolders},
     skills::{
-        Running, Skill, SkillError,
+        Running, Skill, SkillError, artefacts,
         learning::{
-            artefacts,
             chart::{confusion, curves},
+            checkpoint::Fingerprint,
         },
         off_the_clock, stage,
+        torch::torch_error,
     },
 };
 
@@ -116,7 +117,11 @@ impl BetoFinetune {
         };
         let (learner, begun) = stage(context, PREPARE, prepared).await?;
 
-        let fingerprint = begun.examples.fingerprint(&begun.folder.content_hash);
+        let fingerprint = Fingerprint::of([
+            ("model", begun.folder.content_hash.clone().into()),
+            ("rows", begun.examples.digest()),
+            ("settings", serde_json::to_vec(&parameters).expect("parameters are plain data")),
+        ]);
         let span = (PREPARE.1, TRAIN.1);
         let training =
             Training::new((&self.device, context), (&parameters, &begun.examples), learner, fingerprint, span);
@@ -191,8 +196,8 @@ impl BetoFinetune {
             "best_epoch": best_epoch,
             "stopped_early": progress.history.len() < parameters.epochs as usize,
             "resumed_after_epoch": trained.resumed_after,
-            "rows_at_once": progress.micro_rows,
-            "halved_for_memory": progress.halved,
+            "rows_at_once": progress.room.rows,
+            "halved_for_memory": progress.room.halved,
             "metrics": {
                 "loss": best.loss,
                 "accuracy": scores.accuracy,
@@ -216,10 +221,11 @@ impl BetoFinetune {
 async fn write(begun: Begun, trained: Trained, result: Value, to: PathBuf) -> Result<Vec<String>, SkillError> {
     off_the_clock(move || {
         folder::write(&begun.folder.path, &to, &begun.examples.labels, &trained.weights)?;
-        folder::write_json(&to.join("history.json"), &result["history"])?;
+        let history = json!({ "epochs": result["history"] });
+        artefacts::write(&to.join("history.json"), artefacts::json(&history))?;
         let mut metrics = result.clone();
         let _ = metrics.as_object_mut().and_then(|metrics| metrics.remove("history"));
-        folder::write_json(&to.join("metrics.json"), &metrics)?;
+        artefacts::write(&to.join("metrics.json"), artefacts::json(&metrics))?;
         let history = &trained.progress.history;
         let series = |of: fn(&stored::EpochFigures) -> f64| -> Vec<(u64, f64)> {
             history.iter().map(|epoch| (u64::from(epoch.epoch), of(epoch))).collect()
@@ -233,9 +239,7 @@ async fn write(begun: Begun, trained: Trained, result: Value, to: PathBuf) -> Re
             ("learning_curves.svg", curves("Fine-tuning", "epoch", &lines)),
             ("confusion_matrix.svg", confusion("Rows that judge, best epoch", &best.confusion)),
         ] {
-            let unwritten =
-                |error: std::io::Error| SkillError::ResourceExhausted(format!("{name} cannot be written: {error}"));
-            std::fs::write(to.join(name), drawing).map_err(unwritten)?;
+            artefacts::write(&to.join(name), drawing)?;
         }
         names(&to)
     })

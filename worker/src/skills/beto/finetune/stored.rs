@@ -1,58 +1,16 @@
-//! Tensors on their way to a file, and a training's checkpoint, which is one.
+//! How far a training is, and its checkpoint.
 
-use std::{borrow::Cow, collections::HashMap, path::Path};
+use std::{collections::HashMap, path::Path};
 
-use safetensors::{Dtype, SafeTensors, View};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{TchError, Tensor};
 
 use super::{judge::Judgement, learner::Learner};
-use crate::skills::SkillError;
-
-/// Tensors in `f32` on the CPU, by name. They may share their memory with a learner, which must not take a step until they are written.
-pub type Named = Vec<(String, Tensor)>;
-
-/// Writes a safetensors file; `metadata` goes into its header.
-///
-/// # Errors
-/// When the disk is full or the folder is gone.
-pub fn write(named: &Named, metadata: HashMap<String, String>, path: &Path) -> Result<(), SkillError> {
-    let views = named.iter().map(|(name, tensor)| (name.as_str(), Bytes::of(tensor)));
-    safetensors::serialize_to_file(views, Some(metadata), path)
-        .map_err(|error| SkillError::ResourceExhausted(format!("the weights cannot be written: {error}")))
-}
-
-/// A tensor whose bytes are copied when they are asked for, so that one copy exists at a time.
-struct Bytes<'a> {
-    tensor: &'a Tensor,
-    shape: Vec<usize>,
-}
-
-impl<'a> Bytes<'a> {
-    fn of(tensor: &'a Tensor) -> Self {
-        Self { tensor, shape: tensor.size().into_iter().map(|n| n as usize).collect() }
-    }
-}
-
-impl View for Bytes<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        let mut bytes = vec![0; self.data_len()];
-        self.tensor.copy_data_u8(&mut bytes, self.tensor.numel());
-        Cow::Owned(bytes)
-    }
-
-    fn data_len(&self) -> usize {
-        self.tensor.numel() * Kind::Float.elt_size_in_bytes()
-    }
-}
+use crate::skills::{
+    SkillError,
+    learning::checkpoint::Fingerprint,
+    torch::{Named, Packed, Room, checkpoint, torch_error},
+};
 
 /// The figures of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,14 +34,10 @@ pub struct EpochFigures {
 /// How far a training is, beside its tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// Of the model and of the rows: a checkpoint of others is not taken up.
-    pub fingerprint: String,
     /// The epochs that are done.
     pub history: Vec<EpochFigures>,
     /// Rows that go through the model at once.
-    pub micro_rows: usize,
-    /// Whether these were halved because memory ran out.
-    pub halved: bool,
+    pub room: Room,
     /// The number of the best epoch, and how it was judged; of equal ones the first.
     pub best: Option<(u32, Judgement)>,
 }
@@ -93,11 +47,9 @@ pub struct Progress {
 pub struct Checkpoint {
     /// How far it is.
     pub progress: Progress,
-    tensors: Named,
+    tensors: Packed,
     adam_steps: i32,
 }
-
-const STATE: &str = "relevo.training";
 
 impl Checkpoint {
     /// The state of a learner. To be called on the device's thread.
@@ -109,45 +61,31 @@ impl Checkpoint {
         let mut tensors = Named::new();
         for ((name, weight), (mean, square)) in learner.weights().zip(moments) {
             for (part, tensor) in [("weight", weight), ("mean", mean), ("square", square)] {
-                tensors.push((format!("{part}.{name}"), tensor.f_to_device(Device::Cpu)?));
+                tensors.push((format!("{part}.{name}"), tensor.shallow_clone()));
             }
         }
         // Where the last epoch is the best, its weights are here already.
         if progress.best.as_ref().is_some_and(|(best, _)| *best as usize != progress.history.len()) {
             tensors.extend(learner.best().map(|(name, best)| (format!("best.{name}"), best.shallow_clone())));
         }
-        Ok(Self { progress, tensors, adam_steps })
+        Ok(Self { progress, tensors: Packed::of(tensors)?, adam_steps })
     }
 
-    /// Writes it.
+    /// Writes it as the checkpoint of a training.
     ///
     /// # Errors
-    /// As [`write()`].
-    pub fn save(&self, path: &Path) -> Result<(), SkillError> {
-        let state = serde_json::to_string(&(&self.progress, self.adam_steps)).expect("plain data is JSON");
-        write(&self.tensors, HashMap::from([(STATE.to_owned(), state)]), path)
+    /// As [`checkpoint::save`].
+    pub fn save(&self, path: &Path, training: &Fingerprint) -> Result<(), SkillError> {
+        checkpoint::save(path, &self.tensors, training, &(&self.progress, self.adam_steps))
     }
 
-    /// Reads one. None when the file is no checkpoint of a training, such as one of another release.
+    /// Reads that of a training.
     ///
     /// # Errors
-    /// Transient when the file cannot be read.
-    pub fn load(path: &Path) -> Result<Option<Self>, SkillError> {
-        let unread = |error: std::io::Error| SkillError::Transient(format!("the checkpoint cannot be read: {error}"));
-        let bytes = std::fs::read(path).map_err(unread)?;
-        Ok(Self::parse(&bytes))
-    }
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (_, header) = SafeTensors::read_metadata(bytes).ok()?;
-        let state = header.metadata().as_ref()?.get(STATE)?;
-        let (progress, adam_steps) = serde_json::from_str(state).ok()?;
-        let tensors = SafeTensors::deserialize(bytes).ok()?;
-        let tensors = tensors.iter().map(|(name, view)| {
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            Some((name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, Kind::Float).ok()?))
-        });
-        Some(Self { progress, tensors: tensors.collect::<Option<_>>()?, adam_steps })
+    /// As [`checkpoint::load`].
+    pub fn load(path: &Path, training: &Fingerprint) -> Result<Self, SkillError> {
+        let (tensors, (progress, adam_steps)) = checkpoint::load(path, training)?;
+        Ok(Self { progress, tensors: Packed::of(tensors).map_err(|error| torch_error(&error))?, adam_steps })
     }
 
     /// Puts a learner where this one was. To be called on the device's thread.
@@ -155,7 +93,7 @@ impl Checkpoint {
     /// # Errors
     /// When the tensors are those of another model.
     pub fn restore(self, learner: &mut Learner) -> Result<Progress, TchError> {
-        let mut tensors: HashMap<String, Tensor> = self.tensors.into_iter().collect();
+        let mut tensors: HashMap<String, Tensor> = self.tensors.into_tensors().into_iter().collect();
         let names: Vec<String> = learner.weights().map(|(name, _)| name.to_owned()).collect();
         let mut part = |part: &str| {
             let taken = names.iter().map(|name| {
@@ -169,25 +107,5 @@ impl Checkpoint {
         let moments: Vec<(Tensor, Tensor)> = means.into_iter().zip(squares).collect();
         learner.take_up(&weights, best, &moments, self.adam_steps)?;
         Ok(self.progress)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_no_checkpoint_is_not_taken_for_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("c.safetensors");
-        let named = vec![("weight.a".to_owned(), Tensor::zeros([2], (Kind::Float, Device::Cpu)))];
-
-        write(&named, HashMap::new(), &path).unwrap();
-        let of_others = Checkpoint::load(&path).unwrap();
-        std::fs::write(&path, b"\x89PNG").unwrap();
-        let damaged = Checkpoint::load(&path).unwrap();
-
-        assert!(of_others.is_none() && damaged.is_none());
-        assert!(matches!(Checkpoint::load(&folder.path().join("none")), Err(SkillError::Transient(_))));
     }
 }

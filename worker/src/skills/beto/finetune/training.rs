@@ -1,9 +1,8 @@
 //! The training itself: epoch by epoch, step by step on the device's thread, with a checkpoint after each epoch.
 
-use std::{sync::Arc, time::Instant};
+use std::{fmt::Display, sync::Arc, time::Instant};
 
 use relevo_shared::job::LogLevel;
-use serde_json::json;
 
 use super::{
     examples::Examples,
@@ -11,16 +10,20 @@ use super::{
     learner::{Example, Learner, StepFault, StepFigures},
     parameters::Parameters,
     schedule::{Schedule, epoch},
-    stored::{Checkpoint, EpochFigures, Named, Progress},
+    stored::{Checkpoint, EpochFigures, Progress},
 };
 use crate::{
     context::TaskContext,
     device::Device,
     skills::{
         SkillError,
-        beto::{batches::batches, fault::torch_error},
-        learning::checkpoint::Checkpoint as Kept,
+        beto::batches::batches,
+        learning::{
+            checkpoint::{Checkpoint as Kept, Fingerprint},
+            divergence::ran_away,
+        },
         off_the_clock,
+        torch::{Named, Room, torch_error},
     },
 };
 
@@ -37,6 +40,9 @@ pub(super) struct Training<'a> {
     /// Away while it is on the device's thread.
     learner: Option<Learner>,
     progress: Progress,
+    fingerprint: Fingerprint,
+    /// The last epoch that the checkpoint holds.
+    kept_after: Option<u32>,
     schedule: Schedule,
     /// The part of the task that is training: from and to.
     span: (f64, f64),
@@ -60,22 +66,33 @@ impl<'a> Training<'a> {
         (device, context): (&'a Device, &'a TaskContext),
         (parameters, examples): (&'a Parameters, &'a Examples),
         learner: Learner,
-        fingerprint: String,
+        fingerprint: Fingerprint,
         span: (f64, f64),
     ) -> Self {
         let rows = examples.train.len();
         let per_epoch = rows.div_ceil(parameters.batch_size * parameters.gradient_accumulation) as u64;
         let steps = per_epoch * u64::from(parameters.epochs);
         let schedule = Schedule::new(parameters.learning_rate, parameters.warmup_ratio, steps);
-        let progress =
-            Progress { fingerprint, history: Vec::new(), micro_rows: parameters.batch_size, halved: false, best: None };
-        Self { device, context, parameters, examples, learner: Some(learner), progress, schedule, span }
+        let progress = Progress { history: Vec::new(), room: Room::whole(parameters.batch_size), best: None };
+        Self {
+            device,
+            context,
+            parameters,
+            examples,
+            learner: Some(learner),
+            progress,
+            fingerprint,
+            kept_after: None,
+            schedule,
+            span,
+        }
     }
 
     /// Trains to the end: all epochs, or until `patience` of them brought nothing.
     ///
     /// # Errors
-    /// `Cancelled` when the task should stop, `Permanent` when the loss is no number any more, `ResourceExhausted` when memory runs out
+    /// `Cancelled` when the task should stop, `InvalidInput` on `learning_rate` when the loss is no number any more,
+    /// `Permanent` when the checkpoint is of another training, `ResourceExhausted` when memory runs out
     /// with half a batch too. The last checkpoint stays in each case.
     pub(super) async fn run(mut self) -> Result<Trained, SkillError> {
         let kept = Kept::of(self.context);
@@ -113,50 +130,42 @@ impl<'a> Training<'a> {
         for (place, rows) in (0..).zip(steps) {
             let step = u64::from(number - 1) * count + place;
             let weight: f64 = rows.iter().map(|row| self.examples.class_weights[row.class]).sum();
-            let figures = self.step(rows, step).await?;
+            let figures = self.step(rows, step, (number, place + 1)).await?;
             sum += figures.loss * weight;
             whole += weight;
             self.tell_step(step, (place, count), figures);
         }
         let judgement = self.judge().await?;
         if !judgement.loss.is_finite() {
-            return Err(self.came_to_nothing(u64::from(number) * count, "the loss of the rows that judge is no number"));
+            let what = format!("the loss of the rows that judge is {}", judgement.loss);
+            return Err(self.ran_away((number, count), what));
         }
         self.end_epoch(number, (count, sum / whole), judgement, began).await
     }
 
     /// One step of the optimiser. Where memory runs out, half as many rows go through the model at once from then on, which changes
     /// neither the gradient nor the number of steps.
-    async fn step(&mut self, rows: Vec<Example>, step: u64) -> Result<StepFigures, SkillError> {
+    async fn step(&mut self, rows: Vec<Example>, step: u64, place: (u32, u64)) -> Result<StepFigures, SkillError> {
         let rows = Arc::new(rows);
         while let Err(fault) = self.gather(&rows, step).await {
-            let SkillError::ResourceExhausted(reason) = &fault else { return Err(fault) };
-            let Some(half) = half(&self.progress) else { return Err(fault) };
-            self.progress.micro_rows = half;
-            self.progress.halved = true;
             self.on_learner(Learner::forget).await?;
-            self.device.run(|desk| desk.models.clear()).await?;
-            let facts = json!({ "rows_at_once": half, "reason": reason });
-            self.context.log(LogLevel::Warning, "memory ran out: half as many rows at once", Some(facts));
+            self.progress.room = self.progress.room.after(fault, self.device, self.context).await?;
         }
         let (rate, max_norm) = (self.schedule.at(step), self.parameters.max_grad_norm);
         match self.on_learner(move |learner| learner.step(rate, max_norm)).await? {
             Ok(figures) => Ok(figures),
             Err(StepFault::Torch(error)) => Err(torch_error(&error)),
-            Err(fault @ StepFault::NotFinite { .. }) => Err(self.came_to_nothing(step + 1, &fault.to_string())),
+            Err(fault @ StepFault::NotFinite { .. }) => Err(self.ran_away(place, fault)),
         }
     }
 
-    /// The end of a training whose figures are no numbers any more. The checkpoint before it stays.
-    fn came_to_nothing(&self, step: u64, fault: &str) -> SkillError {
-        let rate = self.parameters.learning_rate;
-        SkillError::Permanent(format!(
-            "the training came to nothing at step {step}: {fault}; try a lower learning_rate than {rate}"
-        ))
+    /// `place` is the epoch and the step within it.
+    fn ran_away(&self, place: (u32, u64), what: impl Display) -> SkillError {
+        ran_away(("learning_rate", self.parameters.learning_rate), place, what, self.kept_after)
     }
 
     async fn gather(&mut self, rows: &Arc<Vec<Example>>, step: u64) -> Result<(), SkillError> {
-        let micro = self.progress.micro_rows;
+        let micro = self.progress.room.rows;
         for from in (0..rows.len()).step_by(micro) {
             if self.context.is_cancelled() {
                 return Err(SkillError::Cancelled);
@@ -178,7 +187,7 @@ impl<'a> Training<'a> {
         let lengths: Vec<usize> = rows.iter().map(|row| row.tokens.ids.len()).collect();
         let longest = lengths.iter().copied().max().unwrap_or(1);
         let mut logits = vec![Vec::new(); rows.len()];
-        for batch in batches(&lengths, longest * self.progress.micro_rows) {
+        for batch in batches(&lengths, longest * self.progress.room.rows) {
             if self.context.is_cancelled() {
                 return Err(SkillError::Cancelled);
             }
@@ -239,27 +248,28 @@ impl<'a> Training<'a> {
         let state = self.on_learner(move |learner| Checkpoint::of(learner, progress));
         let state = state.await?.map_err(|error| torch_error(&error))?;
         let path = self.context.work_dir().join("checkpoint.safetensors");
-        let file = path.clone();
+        let (file, training) = (path.clone(), self.fingerprint.clone());
         // No step is taken until the weights, which it shares with the learner, are on disk.
-        off_the_clock(move || state.save(&file)).await?;
-        kept.keep(&path).await
+        off_the_clock(move || state.save(&file, &training)).await?;
+        if kept.keep(&path).await? {
+            self.kept_after = self.progress.history.last().map(|epoch| epoch.epoch);
+        }
+        Ok(())
     }
 
-    /// Takes up the last checkpoint; says how many epochs are done.
+    /// Takes up the last checkpoint, if there is one; says how many epochs are done.
     async fn take_up(&mut self, kept: &Kept<'_>) -> Result<usize, SkillError> {
         let path = self.context.work_dir().join("restored.safetensors");
         if !kept.restore(&path).await? {
             return Ok(0);
         }
-        let Some(state) = off_the_clock(move || Checkpoint::load(&path)).await? else { return Ok(0) };
-        if state.progress.fingerprint != self.progress.fingerprint {
-            self.context.log(LogLevel::Warning, "the checkpoint is of another model or of other rows", None);
-            return Ok(0);
-        }
+        let training = self.fingerprint.clone();
+        let state = off_the_clock(move || Checkpoint::load(&path, &training)).await?;
         let progress =
             self.on_learner(move |learner| state.restore(learner)).await?.map_err(|error| torch_error(&error))?;
         let done = progress.history.len();
         self.context.log(LogLevel::Info, format!("goes on after epoch {done}"), None);
+        self.kept_after = progress.history.last().map(|epoch| epoch.epoch);
         self.progress = progress;
         Ok(done)
     }
@@ -299,27 +309,5 @@ impl<'a> Training<'a> {
         let (learner, answer) = self.device.run(work).await?;
         self.learner = Some(learner);
         Ok(answer)
-    }
-}
-
-/// Half the rows at once, unless they were halved before or there is but one.
-fn half(progress: &Progress) -> Option<usize> {
-    (!progress.halved && 1 < progress.micro_rows).then(|| progress.micro_rows.div_ceil(2))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_is_halved_once() {
-        let mut progress =
-            Progress { fingerprint: String::new(), history: Vec::new(), micro_rows: 5, halved: false, best: None };
-
-        assert_eq!(half(&progress), Some(3));
-        progress.micro_rows = 1;
-        assert_eq!(half(&progress), None);
-        (progress.micro_rows, progress.halved) = (8, true);
-        assert_eq!(half(&progress), None);
     }
 }

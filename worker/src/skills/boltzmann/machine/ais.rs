@@ -7,7 +7,8 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::{chance::Chance, energy::Machine, judge::number, lateral::sweep, settings::Visible};
+use super::{energy::Machine, judge::number, lateral::sweep, settings::Visible};
+use crate::skills::torch::Chance;
 
 /// A walk that is under way.
 #[derive(Debug)]

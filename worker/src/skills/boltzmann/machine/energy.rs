@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{
-    chance::Chance,
     fault::MachineFault,
     settings::{Family, Settings, Visible},
 };
+use crate::skills::torch::{Chance, copied};
 
 /// Standard deviation of new weights (Hinton 2010, section 8).
 const FIRST_WEIGHTS: f64 = 0.01;
@@ -167,11 +167,4 @@ impl Machine {
     pub(super) fn has_closed_form(&self) -> bool {
         self.top() == 1 && self.laterals.is_empty()
     }
-}
-
-/// A copy in memory of its own.
-pub(in crate::skills::boltzmann) fn copied(tensor: &Tensor) -> Result<Tensor, TchError> {
-    let mut copy = tensor.f_empty_like()?;
-    copy.f_copy_(tensor)?;
-    Ok(copy)
 }

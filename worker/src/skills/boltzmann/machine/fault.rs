@@ -2,7 +2,7 @@
 
 use tch::TchError;
 
-use crate::skills::{SkillError, beto::fault::torch_error};
+use crate::skills::{SkillError, torch::torch_error};
 
 /// A machine that cannot be made, read or used, and why.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum MachineFault {
         found: Vec<i64>,
     },
     /// Learning ran away: a weight or a statistic is no longer a finite number.
-    #[error("lr: the weights grew beyond all bounds; a smaller learning rate would be right")]
+    #[error("the weights grew beyond all bounds")]
     Diverged,
     /// libtorch refused.
     #[error("libtorch: {0}")]
@@ -61,9 +61,6 @@ impl From<MachineFault> for SkillError {
         match fault {
             MachineFault::Torch(error) => torch_error(&error),
             MachineFault::Setting { field, reason } => Self::invalid(field, reason),
-            MachineFault::Diverged => {
-                Self::invalid("lr", "the weights grew beyond all bounds; a smaller learning rate would be right")
-            }
             other => Self::Permanent(other.to_string()),
         }
     }

@@ -132,7 +132,7 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::skills::boltzmann::machine::{chance::Chance, settings::Family};
+    use crate::skills::{boltzmann::machine::settings::Family, torch::Chance};
 
     const OPTIONS: (Kind, Device) = (Kind::Double, Device::Cpu);
 

@@ -8,13 +8,13 @@ use tch::{Kind, Reduction, TchError, Tensor};
 
 use super::{
     ais::draw,
-    chance::Chance,
-    energy::{Machine, copied},
+    energy::Machine,
     fault::MachineFault,
     lateral::sweep,
     pair::{ACTIVITY_KEPT, BatchFigures, finite},
     settings::{Family, Sampler, Settings},
 };
+use crate::skills::torch::{Chance, copied};
 
 /// Sweeps of mean field on a batch, at most: the means start close, and the bound that is climbed is one of the present weights
 /// only (Salakhutdinov & Hinton 2009 use up to ten).

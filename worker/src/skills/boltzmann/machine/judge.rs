@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Reduction, TchError, Tensor};
 
-use super::{chance::Chance, energy::Machine, fault::MachineFault, settings::Visible};
+use super::{energy::Machine, fault::MachineFault, settings::Visible};
+use crate::skills::torch::Chance;
 
 /// Every bit is flipped where that takes no more than this many hidden units to be looked at; one in 30 million is a fraction of a second.
 const EVERY_BIT_UP_TO: i64 = 1 << 25;

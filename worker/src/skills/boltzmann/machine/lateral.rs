@@ -7,7 +7,7 @@
 
 use tch::{TchError, Tensor};
 
-use super::chance::Chance;
+use crate::skills::torch::Chance;
 
 /// One Gibbs sweep over a layer: its next states, `[rows, units]`. `inputs` is what its units get from elsewhere, biases included.
 pub(super) fn sweep(

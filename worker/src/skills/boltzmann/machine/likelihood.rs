@@ -5,12 +5,12 @@ use tch::{Kind, TchError, Tensor, no_grad};
 
 use super::{
     ais::{Interval, Walk},
-    chance::Chance,
     energy::Machine,
     enumerate::Counted,
     fault::MachineFault,
     judge::number,
 };
+use crate::skills::torch::Chance;
 
 /// What a seed is used for here.
 const LIKELIHOOD: u64 = 4;

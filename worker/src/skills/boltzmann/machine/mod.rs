@@ -4,7 +4,6 @@
 //! tried yet); the same seed gives the same bits on the same CPU with the same number of threads.
 
 mod ais;
-mod chance;
 mod energy;
 mod enumerate;
 mod fault;
@@ -17,9 +16,7 @@ mod pair;
 mod settings;
 mod trainer;
 
-pub(in crate::skills::boltzmann) use self::energy::copied;
 pub use self::{
-    chance::Chance,
     energy::Machine,
     fault::MachineFault,
     judge::{EpochFigures, PseudoMethod},

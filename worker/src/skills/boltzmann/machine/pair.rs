@@ -6,10 +6,10 @@
 use tch::{Kind, Reduction, TchError, Tensor};
 
 use super::{
-    chance::Chance,
     fault::MachineFault,
     settings::{Sampler, Settings, Visible},
 };
+use crate::skills::torch::Chance;
 
 /// How much of the running mean of a hidden unit's activity stays in each batch (Hinton 2010, section 11: 0.9 to 0.99).
 pub(super) const ACTIVITY_KEPT: f64 = 0.9;

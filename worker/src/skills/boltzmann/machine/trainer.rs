@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
-    chance::Chance,
-    energy::{Machine, copied},
+    energy::Machine,
     fault::MachineFault,
     joint::Joint,
     judge::{EpochFigures, number, spread, squared_error},
     pair::{BatchFigures, Pair},
     settings::{Family, Settings, Visible},
 };
+use crate::skills::torch::{Chance, copied};
 
 /// What a seed is used for.
 const MAKING: u64 = 0;
