@@ -144,6 +144,8 @@ async fn a_trained_model_is_a_folder_that_preprocess_loads() {
     {
         assert!(folder.join(file).is_file(), "{file}");
     }
+    let history: Value = serde_json::from_slice(&fs::read(folder.join("history.json")).unwrap()).unwrap();
+    assert_eq!(history, json!({ "epochs": result["history"] }));
     let table = bench.put("in/nuevos.csv", "comentario\nexcelente clase curso muy\nmal curso\n");
     let labelled = json!({ "input": table, "model": result["model_uri"] });
     let labelled = bench.run("beto.preprocess", &labelled).await.unwrap();

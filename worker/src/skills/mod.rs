@@ -2,6 +2,7 @@
 //!
 //! A skill knows nothing of leases, HTTP or retries: it takes parameters and a [`TaskContext`], and gives a result.
 
+pub mod artefacts;
 #[cfg(feature = "torch")]
 mod audit;
 #[cfg(feature = "torch")]

@@ -13,7 +13,7 @@ use crate::{
     context::TaskContext,
     device::Device,
     skills::{
-        Running, Skill, SkillError,
+        Running, Skill, SkillError, artefacts,
         boltzmann::{
             evaluation::Evaluation,
             load,
@@ -127,7 +127,9 @@ impl EvalAudit {
             "summary": summary, "per_fold": done.folds,
             "guard": "no feature was found that follows from the target",
         });
-        let uri = stage(context, PUBLISH, publish(&report, &asked.plan.output_name, context)).await?;
+        // Beside the model's own files.
+        let name = format!("{}/audit.json", asked.plan.output_name);
+        let uri = stage(context, PUBLISH, artefacts::put(&name, artefacts::json(&report), context)).await?;
         let mut result = report;
         result["report_uri"] = json!(uri);
         result["seconds"] = json!((began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
@@ -289,15 +291,4 @@ fn tell(summary: &Map<String, Value>, context: &TaskContext) {
         _ => (LogLevel::Warning, "not better than always saying the same"),
     };
     context.log(level, format!("{verdict}: {}", told.join(", ")), Some(json!(summary)));
-}
-
-/// Puts the report beside the model's artefacts.
-async fn publish(report: &Value, folder: &str, context: &TaskContext) -> Result<String, SkillError> {
-    let path = context.work_dir().join("audit.json");
-    let text = serde_json::to_vec_pretty(report).expect("a JSON value is JSON");
-    let written = tokio::fs::write(&path, text).await;
-    written.map_err(|error| SkillError::ResourceExhausted(format!("the report cannot be written: {error}")))?;
-    let uri = context.job_file_uri(&format!("{folder}/audit.json"))?;
-    context.upload(&path, &uri).await?;
-    Ok(uri)
 }

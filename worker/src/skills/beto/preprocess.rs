@@ -28,7 +28,7 @@ use crate::{
     context::TaskContext,
     device::Device,
     models::{ModelFolder, ModelFolders},
-    skills::{Running, Skill, SkillError, off_the_clock, stage, torch::torch_error},
+    skills::{Running, Skill, SkillError, artefacts, off_the_clock, stage, torch::torch_error},
 };
 
 /// Sentiment of Spanish comments, row by row of a table.
@@ -244,8 +244,6 @@ async fn upload(
     features: Option<&WordFeatures>,
     context: &TaskContext,
 ) -> Result<(), SkillError> {
-    let not_kept =
-        |error: &dyn std::fmt::Display| SkillError::ResourceExhausted(format!("the output cannot be written: {error}"));
     let put = async |path: &Path, name: String| {
         let uri = context.job_file_uri(&name)?;
         context.upload(path, &uri).await.map(|_| uri)
@@ -259,13 +257,12 @@ async fn upload(
     }
     if let Some(features) = features {
         let path = context.work_dir().join("vectorizer.safetensors");
-        features.save(&path).map_err(|error| not_kept(&error))?;
+        features
+            .save(&path)
+            .map_err(|error| SkillError::ResourceExhausted(format!("the features cannot be written: {error}")))?;
         meta.insert("vectorizer_uri".to_owned(), json!(put(&path, format!("{stem}.vectorizer.safetensors")).await?));
     }
     let name = format!("{stem}.meta.json");
     meta.insert("meta_uri".to_owned(), json!(context.job_file_uri(&name)?));
-    let path = context.work_dir().join(&name);
-    let text = serde_json::to_vec_pretty(meta).expect("a JSON object is JSON");
-    tokio::fs::write(&path, text).await.map_err(|error| not_kept(&error))?;
-    put(&path, name).await.map(drop)
+    artefacts::put(&name, artefacts::json(meta), context).await.map(drop)
 }

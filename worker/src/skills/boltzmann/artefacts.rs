@@ -17,10 +17,8 @@ use crate::{
     models,
     skills::{
         SkillError,
-        learning::{
-            artefacts,
-            chart::{self, Series},
-        },
+        artefacts::{self, json},
+        learning::chart::{self, Series},
         off_the_clock,
         torch::Packed,
     },
@@ -104,30 +102,31 @@ impl Artefacts {
     pub async fn publish(self, name: &str, context: &TaskContext) -> Result<Published, SkillError> {
         let folder = context.work_dir().join("artefacts");
         let to = folder.clone();
-        let (names, content_hash) =
-            off_the_clock(move || self.write(&to).map_err(|reason| unwritable(&reason))).await?;
+        let (names, content_hash) = off_the_clock(move || self.write(&to)).await?;
         let files = artefacts::publish(&folder, &names, name, context).await?;
         Ok(Published { model_uri: artefacts::model_uri(name, context)?, content_hash, files })
     }
 
     /// Writes the files and gives their names in the order in which they are to be published, and the model's hash.
-    fn write(&self, folder: &Path) -> Result<(Vec<&'static str>, String), String> {
-        let told = |error: std::io::Error| error.to_string();
-        std::fs::create_dir_all(folder).map_err(told)?;
-        let put = |name: &str, content: Vec<u8>| std::fs::write(folder.join(name), content).map_err(told);
-        self.model.write(&folder.join(WEIGHTS), HashMap::from([("format".to_owned(), "pt".to_owned())]))?;
-        put(PREPROCESS, pretty(&self.preprocess))?;
-        put(CONFIG, pretty(&self.config))?;
-        put("history.json", pretty(&json!({ "epochs": self.history })))?;
+    fn write(&self, folder: &Path) -> Result<(Vec<&'static str>, String), SkillError> {
+        let unwritable =
+            |reason: String| SkillError::ResourceExhausted(format!("the model cannot be written: {reason}"));
+        std::fs::create_dir_all(folder).map_err(|error| unwritable(error.to_string()))?;
+        let put = |name: &str, content: Vec<u8>| artefacts::write(&folder.join(name), content);
+        let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        self.model.write(&folder.join(WEIGHTS), format).map_err(unwritable)?;
+        put(PREPROCESS, json(&self.preprocess))?;
+        put(CONFIG, json(&self.config))?;
+        put("history.json", json(&json!({ "epochs": self.history })))?;
         put("learning_curves.svg", self.curves().into_bytes())?;
         let mut names = vec![WEIGHTS, PREPROCESS, CONFIG, "history.json", "learning_curves.svg"];
         if let Some(confusion) = &self.evaluation.confusion {
             put("confusion_matrix.svg", chart::confusion("How the classes were told apart", confusion).into_bytes())?;
             names.push("confusion_matrix.svg");
         }
-        put("metrics.json", pretty(&self.metrics))?;
+        put("metrics.json", json(&self.metrics))?;
         names.push("metrics.json");
-        Ok((names, models::content_hash(folder).map_err(told)?))
+        Ok((names, models::content_hash(folder).map_err(|error| unwritable(error.to_string()))?))
     }
 
     /// The loss of the head where there is one, else how well rows are reconstructed, epoch by epoch.
@@ -151,12 +150,4 @@ impl Artefacts {
         let drawn: Vec<Series<'_>> = drawn.map(|(name, points)| (*name, points.as_slice())).collect();
         chart::curves(title, "epoch", &drawn)
     }
-}
-
-fn pretty(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec_pretty(value).expect("it has string keys only")
-}
-
-fn unwritable(reason: &str) -> SkillError {
-    SkillError::ResourceExhausted(format!("the artefacts cannot be written: {reason}"))
 }

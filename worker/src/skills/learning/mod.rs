@@ -2,7 +2,6 @@
 //!
 //! Knows nothing of tensors: numbers in, numbers out.
 
-pub mod artefacts;
 pub mod chart;
 pub mod checkpoint;
 pub mod classes;

@@ -9,7 +9,7 @@ mod parameters;
 mod profile;
 mod whole;
 
-use std::{path::PathBuf, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use datafusion::{
     arrow::datatypes::{Schema, SchemaRef},
@@ -24,7 +24,7 @@ use self::{
     profile::Profile,
 };
 use super::{
-    Running, Skill, SkillError, stage,
+    Running, Skill, SkillError, artefacts, stage,
     tabular::{LocalTable, column, session_with},
 };
 use crate::context::TaskContext;
@@ -176,15 +176,8 @@ async fn measure_table(profile: &mut Profile, opened: &Opened, context: &TaskCon
 
 /// Writes the profile and its page, and puts them where clients find them.
 async fn publish(profile: &Profile, context: &TaskContext) -> Result<(String, String), SkillError> {
-    let json = serde_json::to_vec_pretty(profile).expect("a profile has string keys only");
-    let put = async |name: &str, content: Vec<u8>| {
-        let (path, uri): (PathBuf, String) = (context.work_dir().join(name), context.job_file_uri(name)?);
-        let written = tokio::fs::write(&path, content).await;
-        written.map_err(|fault| SkillError::ResourceExhausted(format!("{name} cannot be written: {fault}")))?;
-        context.upload(&path, &uri).await.map(|_| uri)
-    };
-    let report = put("profile.html", page::page(profile).into_bytes()).await?;
-    Ok((put("profile.json", json).await?, report))
+    let report = artefacts::put("profile.html", page::page(profile).into_bytes(), context).await?;
+    Ok((artefacts::put("profile.json", artefacts::json(profile), context).await?, report))
 }
 
 fn summary(profile: &Profile, profile_uri: &str, report_uri: &str, began: Instant) -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::labels::Labels;
 use crate::skills::{
-    SkillError,
+    SkillError, artefacts,
     beto::fault::ModelFault,
     torch::{Named, Packed, torch_error},
 };
@@ -32,7 +32,7 @@ pub fn write(from: &Path, to: &Path, labels: &Labels, weights: &Named) -> Result
     let text = std::fs::read_to_string(from.join("config.json")).map_err(|e| ModelFault::file("config.json", e))?;
     let config: Map<String, Value> = serde_json::from_str(&text).map_err(|e| ModelFault::file("config.json", e))?;
     let longest = config.get("max_position_embeddings").cloned().unwrap_or_default();
-    write_json(&to.join("config.json"), &Value::Object(classifying(config, labels)))?;
+    artefacts::write(&to.join("config.json"), artefacts::json(&classifying(config, labels)))?;
     let named = weights.iter().map(|(name, tensor)| (published(name), tensor.shallow_clone())).collect();
     // Without this mark transformers takes the file for another framework's.
     let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
@@ -45,25 +45,15 @@ pub fn write(from: &Path, to: &Path, labels: &Labels, weights: &Named) -> Result
     }
     let special: Map<String, Value> = SPECIAL.iter().map(|&(name, token)| (name.to_owned(), json!(token))).collect();
     if !to.join("special_tokens_map.json").is_file() {
-        write_json(&to.join("special_tokens_map.json"), &Value::Object(special.clone()))?;
+        artefacts::write(&to.join("special_tokens_map.json"), artefacts::json(&special))?;
     }
     if !to.join("tokenizer_config.json").is_file() {
         let mut tokenizer = special;
         tokenizer.insert("tokenizer_class".to_owned(), json!("BertTokenizer"));
         tokenizer.insert("model_max_length".to_owned(), longest);
-        write_json(&to.join("tokenizer_config.json"), &Value::Object(tokenizer))?;
+        artefacts::write(&to.join("tokenizer_config.json"), artefacts::json(&tokenizer))?;
     }
     Ok(())
-}
-
-/// Writes JSON for people to read too.
-///
-/// # Errors
-/// When the disk is full or the folder is gone.
-pub fn write_json(path: &Path, value: &Value) -> Result<(), SkillError> {
-    let mut text = serde_json::to_string_pretty(value).expect("a JSON value is JSON");
-    text.push('\n');
-    std::fs::write(path, text).map_err(|error| unwritable(&error))
 }
 
 fn unwritable(error: &impl Display) -> SkillError {

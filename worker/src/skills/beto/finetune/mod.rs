@@ -35,9 +35,8 @@ use crate::{
     device::Device,
     models::{ModelFolder, ModelFolders},
     skills::{
-        Running, Skill, SkillError,
+        Running, Skill, SkillError, artefacts,
         learning::{
-            artefacts,
             chart::{confusion, curves},
             checkpoint::Fingerprint,
         },
@@ -222,10 +221,11 @@ impl BetoFinetune {
 async fn write(begun: Begun, trained: Trained, result: Value, to: PathBuf) -> Result<Vec<String>, SkillError> {
     off_the_clock(move || {
         folder::write(&begun.folder.path, &to, &begun.examples.labels, &trained.weights)?;
-        folder::write_json(&to.join("history.json"), &result["history"])?;
+        let history = json!({ "epochs": result["history"] });
+        artefacts::write(&to.join("history.json"), artefacts::json(&history))?;
         let mut metrics = result.clone();
         let _ = metrics.as_object_mut().and_then(|metrics| metrics.remove("history"));
-        folder::write_json(&to.join("metrics.json"), &metrics)?;
+        artefacts::write(&to.join("metrics.json"), artefacts::json(&metrics))?;
         let history = &trained.progress.history;
         let series = |of: fn(&stored::EpochFigures) -> f64| -> Vec<(u64, f64)> {
             history.iter().map(|epoch| (u64::from(epoch.epoch), of(epoch))).collect()
@@ -239,9 +239,7 @@ async fn write(begun: Begun, trained: Trained, result: Value, to: PathBuf) -> Re
             ("learning_curves.svg", curves("Fine-tuning", "epoch", &lines)),
             ("confusion_matrix.svg", confusion("Rows that judge, best epoch", &best.confusion)),
         ] {
-            let unwritten =
-                |error: std::io::Error| SkillError::ResourceExhausted(format!("{name} cannot be written: {error}"));
-            std::fs::write(to.join(name), drawing).map_err(unwritten)?;
+            artefacts::write(&to.join(name), drawing)?;
         }
         names(&to)
     })
