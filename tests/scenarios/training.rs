@@ -122,6 +122,20 @@ fn a_killed_workers_training_ends_with_the_same_model() {
 }
 
 #[test]
+fn a_model_that_nobody_agrees_to_in_time_stays_with_its_job() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let _worker = Worker::start(&relevo, "trainer");
+    let id = api.create("jobs/train_rbm", &input(&json!({ "approval_seconds": 1, "epochs": 1 })));
+
+    let result = api.wait_within(&id, JobState::Completed, LONG).result.expect("a completed job has a result");
+
+    assert_eq!((&result["promoted"], &result["approval"]["Error"]), (&Value::Null, &json!("States.Timeout")));
+    assert!(relevo.object(result["trained"]["model_uri"].as_str().expect("an address")).join("config.json").is_file());
+}
+
+#[test]
 fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
     let relevo = Relevo::shipped();
     let api = relevo.api();
