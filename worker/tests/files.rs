@@ -63,6 +63,22 @@ async fn a_missing_object_is_invalid_input_that_names_it_and_leaves_no_file() {
 }
 
 #[tokio::test]
+async fn an_object_that_was_damaged_where_it_lies_is_told_as_that() {
+    let (s3, folder, stop) = (S3::start().await, tempfile::tempdir().unwrap(), StopSignal::default());
+    let files = files(s3.address, "secret");
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    let mut content = write(&from, 100_003);
+    files.upload(&from, "s3://data/damaged", &stop).await.unwrap();
+    content[50_000] ^= 1;
+    std::fs::write(s3.root.path().join("data/damaged"), content).unwrap();
+
+    let fault = files.download("s3://data/damaged", &to, &stop).await.unwrap_err();
+
+    assert!(matches!(&fault, SkillError::Transient(reason) if reason.contains("checksum")), "{fault:?}");
+    assert!(!to.exists());
+}
+
+#[tokio::test]
 async fn wrong_keys_are_permanent() {
     let (s3, folder) = (S3::start().await, tempfile::tempdir().unwrap());
     let from = folder.path().join("from");

@@ -1,11 +1,11 @@
 //! One object into one file, taken up again where it broke off.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use aws_sdk_s3::{Client, error::DisplayErrorContext, primitives::ByteStream};
 use tokio::{
     fs::File,
-    io::{AsyncWriteExt, BufWriter},
+    io::{AsyncSeekExt, AsyncWriteExt, BufWriter},
 };
 
 use super::{
@@ -53,9 +53,19 @@ pub(super) async fn download(client: &Client, address: &Address, to: &Path) -> R
         if breaks > BREAKS || written > whole.bytes {
             return Err(unreachable(address, &broken));
         }
+        if written == whole.bytes {
+            // All bytes came, and their checksum is another: nothing says which of them are wrong.
+            begin_anew(&mut file).await.map_err(|fault| disk_fault(to, &fault))?;
+            written = 0;
+        }
     }
     file.flush().await.map_err(|fault| disk_fault(to, &fault))?;
     Ok(written)
+}
+
+async fn begin_anew(file: &mut BufWriter<File>) -> io::Result<()> {
+    file.rewind().await?;
+    file.get_ref().set_len(0).await
 }
 
 /// Appends a body to the file; tells why it broke off, when it did.
