@@ -448,7 +448,8 @@ fn a_batch_that_does_not_fit_is_halved_and_then_given_up() {
     let free = child(0);
     let needed = free["grown"].as_u64().unwrap();
     let halved = child(needed * 7 / 10);
-    let none = child(needed / 10);
+    // Not for half a batch, and enough for what is not libtorch's: Rust ends a process that finds no memory for a text.
+    let none = child(needed * 3 / 10);
 
     assert_eq!((&free["halved"], &free["rows_at_once"]), (&json!(false), &json!(1024)), "{free}");
     assert_eq!((&halved["halved"], &halved["rows_at_once"]), (&json!(true), &json!(512)), "{halved}");
