@@ -124,21 +124,41 @@ async fn a_worker_obtains_a_model_by_its_name_once_for_each_version() {
     assert!(first.path.join("preprocess.json").is_file());
     assert_ne!((&second.path, &second.content_hash), (&first.path, &first.content_hash));
     assert_eq!(fs::read_to_string(second.path.join("model.safetensors")).unwrap(), "second");
-    // A worker that has nothing at hand notices that the first version is not whole any more.
-    let fresh = Arc::new(ModelFolders::new(Vec::new(), bench.folder.path().join("other")));
-    let mut current = bench.current("rbm");
-    (current["version"], current["uri"]) =
-        (json!(first.content_hash), json!(format!("s3://data/models/rbm/{}", first.content_hash)));
-    // Through S3, which knows a checksum of what lies there.
-    let file = bench.folder.path().join("current.json");
-    fs::write(&file, current.to_string()).unwrap();
-    let task = Bench::with_models("echo", &json!({}));
-    bench.context(&task).upload(&file, "s3://data/models/rbm/current.json").await.unwrap();
-    let broken = bench.obtain(&fresh, "rbm").await.unwrap_err();
-    assert!(
-        matches!(&broken, SkillError::Transient(reason) if reason.contains("not those of the version")),
-        "{broken:?}"
-    );
+}
+
+#[tokio::test]
+async fn a_broken_copy_of_a_model_is_downloaded_afresh() {
+    let bench = Bench::new().await;
+    let models = bench.models();
+    bench.trained("jobs/1/model", "whole");
+    bench.promote(&json!({ "model_uri": "s3://data/jobs/1/model", "name": "rbm" })).await.unwrap();
+    let first = bench.obtain(&models, "rbm").await.unwrap();
+    fs::write(first.path.join("model.safetensors"), "broken on this disk").unwrap();
+
+    let again = bench.obtain(&models, "rbm").await.unwrap();
+
+    assert_eq!(again, first);
+    assert_eq!(fs::read_to_string(again.path.join("model.safetensors")).unwrap(), "whole");
+}
+
+#[tokio::test]
+async fn a_model_that_is_damaged_in_s3_is_told_as_such_until_it_is_promoted_again() {
+    let bench = Bench::new().await;
+    let promote = json!({ "model_uri": "s3://data/jobs/1/model", "name": "rbm" });
+    bench.trained("jobs/1/model", "whole");
+    let promoted = bench.promote(&promote).await.unwrap();
+    let (version, uri) = (promoted["version"].as_str().unwrap(), promoted["uri"].as_str().unwrap());
+    fs::remove_file(bench.at(&format!("models/rbm/{version}/model.safetensors"))).unwrap();
+
+    let damaged = bench.obtain(&bench.models(), "rbm").await.unwrap_err();
+    bench.promote(&promote).await.unwrap();
+    let mended = bench.obtain(&bench.models(), "rbm").await.unwrap();
+
+    let SkillError::Permanent(reason) = damaged else { panic!("{damaged:?}") };
+    for word in ["`rbm`", version, uri, "promoting the model again"] {
+        assert!(reason.contains(word), "{reason}");
+    }
+    assert_eq!(mended.content_hash, version);
 }
 
 #[tokio::test]
