@@ -12,7 +12,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use self::named::{Current, NamedModel, is_model_name};
+use self::named::{Current, NamedModel, Pointer, is_model_name};
 use crate::{context::TaskContext, skills::SkillError};
 
 /// Files that make up a model. The first two decide whether a folder is one.
@@ -82,9 +82,13 @@ impl ModelFolders {
     ) -> Result<ModelFolder, SkillError> {
         let prefix = context.models_prefix().filter(|_| is_model_name(name));
         let Some(named) = prefix.map(|prefix| NamedModel::new(prefix, name)) else { return Err(missing) };
-        match named.current(context).await? {
-            Some(current) => self.obtain_version(name, &current, context).await,
-            None => Err(match missing {
+        match named.pointer(context).await? {
+            Pointer::To(current) => self.obtain_version(name, &current, context).await,
+            Pointer::Unreadable => Err(SkillError::Permanent(format!(
+                "{} does not say which version counts; promoting a model to this name mends it",
+                named.pointer_uri()
+            ))),
+            Pointer::Absent => Err(match missing {
                 SkillError::InvalidInput { details, .. } if !details.is_empty() => {
                     SkillError::invalid("model", format!("{}, and no model of S3 has this name", details[0].reason))
                 }

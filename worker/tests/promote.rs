@@ -211,19 +211,19 @@ async fn what_is_no_model_gets_no_name() {
 }
 
 #[tokio::test]
-async fn a_name_that_says_nothing_is_told_and_left_as_it_is() {
-    let bench = Bench::new().await;
-    bench.trained("jobs/1/model", "w");
-    fs::create_dir_all(bench.at("models/x")).unwrap();
-    fs::write(bench.at("models/x/current.json"), r#"{"version":"../../etc","uri":"s3://other/x"}"#).unwrap();
+async fn a_name_that_says_nothing_is_told_until_a_model_is_promoted_to_it() {
+    for text in [r#"{"version":"../../etc","uri":"s3://other/x"}"#, "", "garbage"] {
+        let bench = Bench::new().await;
+        bench.trained("jobs/1/model", "w");
+        fs::create_dir_all(bench.at("models/x")).unwrap();
+        fs::write(bench.at("models/x/current.json"), text).unwrap();
 
-    let obtained = bench.obtain(&bench.models(), "x").await.unwrap_err();
-    let promoted = bench.promote(&json!({ "model_uri": "s3://data/jobs/1/model", "name": "x" })).await.unwrap_err();
+        let obtained = bench.obtain(&bench.models(), "x").await.unwrap_err();
+        let promoted = bench.promote(&json!({ "model_uri": "s3://data/jobs/1/model", "name": "x" })).await.unwrap();
 
-    for error in [obtained, promoted] {
-        assert!(
-            matches!(&error, SkillError::Permanent(reason) if reason.contains("which version counts")),
-            "{error:?}"
-        );
+        let told = "s3://data/models/x/current.json does not say which version counts";
+        assert!(matches!(&obtained, SkillError::Permanent(reason) if reason.contains(told)), "{obtained:?}");
+        assert_eq!(promoted["previous_version"], Value::Null);
+        assert_eq!(bench.obtain(&bench.models(), "x").await.unwrap().content_hash, promoted["version"]);
     }
 }

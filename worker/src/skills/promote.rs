@@ -15,7 +15,7 @@ use crate::{
     context::TaskContext,
     models::{
         self, FILES,
-        named::{Current, MODEL_NAME, NamedModel, is_model_name},
+        named::{Current, MODEL_NAME, NamedModel, Pointer, is_model_name},
     },
 };
 
@@ -104,8 +104,15 @@ async fn promote(task: &Task, context: &TaskContext) -> Result<Value, SkillError
     stage(context, VERIFY, verify(&files, &here, &back, &uri, context)).await?;
     let promoted_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
     let job_id = task.job_id.to_string();
-    let previous = named.current(context).await?;
-    let previous_version = previous.and_then(|it| it.version_before(&job_id, &version));
+    let previous_version = match named.pointer(context).await? {
+        Pointer::Absent => None,
+        Pointer::To(previous) => previous.version_before(&job_id, &version),
+        Pointer::Unreadable => {
+            let message = format!("{} did not say what the name stood for, and is replaced", named.pointer_uri());
+            context.log(LogLevel::Warning, message, None);
+            None
+        }
+    };
     let current = Current { version, uri, promoted_at, job_id, note: asked.note, previous_version };
     stage(context, POINT, named.point_at(&current, context)).await?;
     let told = format!("{} stands for version {}", asked.name, current.version);
