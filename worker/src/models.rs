@@ -1,6 +1,7 @@
 //! Finds the folders of models on this machine, in a hub's cache and in S3, and tells one content from another.
 
 pub mod named;
+pub mod soundness;
 
 use std::{
     collections::{BTreeSet, HashMap},

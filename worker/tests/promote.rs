@@ -26,9 +26,10 @@ impl Bench {
 
     /// A model of a job, with what its training left beside it.
     fn trained(&self, folder: &str, weights: &str) {
+        let weights = packed(weights);
         let files = [
             ("config.json", "{}"),
-            ("model.safetensors", weights),
+            ("model.safetensors", weights.as_str()),
             ("preprocess.json", r#"{"scale":"minmax"}"#),
             ("history.json", "[0.5]"),
             ("unrelated.bin", "x"),
@@ -69,6 +70,14 @@ impl Bench {
     }
 }
 
+/// A safetensors file with these bytes as its one tensor.
+fn packed(weights: &str) -> String {
+    let end = weights.len();
+    let header = format!(r#"{{"w":{{"dtype":"U8","shape":[{end}],"data_offsets":[0,{end}]}}}}"#);
+    let length = (header.len() as u64).to_le_bytes();
+    format!("{}{header}{weights}", std::str::from_utf8(&length).unwrap())
+}
+
 fn fields(error: &SkillError) -> Vec<&str> {
     match error {
         SkillError::InvalidInput { details, .. } => details.iter().map(|detail| detail.field.as_str()).collect(),
@@ -94,7 +103,7 @@ async fn a_name_stands_for_the_version_that_was_promoted_last_and_the_others_sta
         assert_eq!(result["uri"], format!("s3://data/models/team/rbm/{version}"));
         let folder = bench.at(&format!("models/team/rbm/{version}"));
         assert_eq!(content_hash(&folder).unwrap(), version);
-        assert_eq!(fs::read_to_string(folder.join("model.safetensors")).unwrap(), weights);
+        assert_eq!(fs::read_to_string(folder.join("model.safetensors")).unwrap(), packed(weights));
         assert_eq!(fs::read_to_string(folder.join("history.json")).unwrap(), "[0.5]");
         assert!(!folder.join("unrelated.bin").exists());
     }
@@ -123,7 +132,7 @@ async fn a_worker_obtains_a_model_by_its_name_once_for_each_version() {
     assert_eq!((first.name.as_str(), &again), ("rbm", &first));
     assert!(first.path.join("preprocess.json").is_file());
     assert_ne!((&second.path, &second.content_hash), (&first.path, &first.content_hash));
-    assert_eq!(fs::read_to_string(second.path.join("model.safetensors")).unwrap(), "second");
+    assert_eq!(fs::read_to_string(second.path.join("model.safetensors")).unwrap(), packed("second"));
 }
 
 #[tokio::test]
@@ -138,7 +147,7 @@ async fn a_broken_copy_of_a_model_is_downloaded_afresh() {
     let again = bench.obtain(&models, "rbm").await.unwrap();
 
     assert_eq!(again, first);
-    assert_eq!(fs::read_to_string(again.path.join("model.safetensors")).unwrap(), "whole");
+    assert_eq!(fs::read_to_string(again.path.join("model.safetensors")).unwrap(), packed("whole"));
 }
 
 #[tokio::test]
@@ -208,6 +217,28 @@ async fn what_is_no_model_gets_no_name() {
     assert!(!bench.at("models/x/current.json").exists());
     let unknown = bench.obtain(&bench.models(), "x").await.unwrap_err();
     assert!(unknown.to_string().contains("no model of S3 has this name"), "{unknown}");
+}
+
+#[tokio::test]
+async fn files_that_no_program_could_load_are_no_model() {
+    let bench = Bench::new().await;
+    for (number, file, content) in [
+        (1, "config.json", "no JSON"),
+        (2, "model.safetensors", ""),
+        (3, "model.safetensors", "these are no weights"),
+        (4, "pytorch_model.bin", ""),
+    ] {
+        let folder = format!("jobs/{number}/model");
+        bench.trained(&folder, "w");
+        fs::write(bench.at(&folder).join(file), content).unwrap();
+
+        let uri = format!("s3://data/{folder}");
+        let refused = bench.promote(&json!({ "model_uri": uri, "name": "x" })).await.unwrap_err();
+
+        assert_eq!(fields(&refused), ["model_uri"]);
+        assert!(refused.to_string().contains(&format!("there is no model under {uri}: its {file} is ")), "{refused}");
+    }
+    assert!(!bench.at("models/x").exists());
 }
 
 #[tokio::test]

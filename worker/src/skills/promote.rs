@@ -16,6 +16,7 @@ use crate::{
     models::{
         self, FILES,
         named::{Current, MODEL_NAME, NamedModel, Pointer, is_model_name},
+        soundness,
     },
 };
 
@@ -143,16 +144,26 @@ async fn load(asked: &Parameters, here: &Path, context: &TaskContext) -> Result<
             Err(error) => return Err(error),
         }
     }
-    if WEIGHTS.iter().any(|file| there.contains(file)) {
-        return Ok(there);
+    if !WEIGHTS.iter().any(|file| there.contains(file)) {
+        let reason = format!("there are no weights under {}: it has no {}", asked.model_uri, WEIGHTS.join(" and no "));
+        return Err(SkillError::invalid("model_uri", reason));
     }
-    let reason = format!("there are no weights under {}: it has no {}", asked.model_uri, WEIGHTS.join(" and no "));
-    Err(SkillError::invalid("model_uri", reason))
+    let folder = here.to_owned();
+    match off_the_clock(move || soundness::fault(&folder).map_err(unreadable)).await? {
+        Some(fault) => {
+            let reason = format!("there is no model under {}: its {fault}", asked.model_uri);
+            Err(SkillError::invalid("model_uri", reason))
+        }
+        None => Ok(there),
+    }
+}
+
+fn unreadable(error: std::io::Error) -> SkillError {
+    SkillError::Transient(format!("the model's files cannot be read: {error}"))
 }
 
 async fn hash(folder: &Path) -> Result<String, SkillError> {
     let folder = folder.to_owned();
-    let unreadable = |error| SkillError::Transient(format!("the model's files cannot be read: {error}"));
     off_the_clock(move || models::content_hash(&folder).map_err(unreadable)).await
 }
 
@@ -186,8 +197,7 @@ async fn verify(
 
 fn digest(file: &Path) -> Result<Vec<u8>, SkillError> {
     let mut whole = Sha256::new();
-    let read = models::update_from(&mut whole, file);
-    read.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))?;
+    models::update_from(&mut whole, file).map_err(unreadable)?;
     Ok(whole.finalize().to_vec())
 }
 
