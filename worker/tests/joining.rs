@@ -1,4 +1,4 @@
-//! `data.unify`, `data.features` and `train.sweep` as a worker runs them: rows come together, and none is lost on the way.
+//! `data.unify` and `data.features` as a worker runs them: rows come together, and none is lost on the way.
 
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
@@ -155,22 +155,4 @@ async fn what_cannot_be_brought_together_is_named() {
     assert_eq!(field(json!({ "keys": ["docente"] })).await, "keys");
     assert_eq!(field(json!({ "labels": ["a", "b"] })).await, "labels");
     assert_eq!(field(json!({ "sources": [1] })).await, "sources");
-}
-
-#[tokio::test]
-async fn a_sweep_is_planned_as_parameters_of_trainings() {
-    let bench = Bench::new().await;
-    let plan = json!({ "step": "plan", "base": { "epochs": 3, "lr": 1 }, "search": "random", "trials": 12, "seed": 7,
-        "space": { "lr": { "min": 0.001, "max": 0.1, "scale": "log" }, "n_hidden": [8, 16] } });
-
-    let planned = bench.run("train.sweep", &plan).await.unwrap();
-
-    let trials = planned["trials"].as_array().unwrap();
-    assert_eq!((trials.len(), &planned["count"]), (12, &json!(12)));
-    assert_eq!((&trials[0]["output_name"], &trials[11]["output_name"]), (&json!("trial_01"), &json!("trial_12")));
-    assert!(trials.iter().all(|trial| trial["epochs"] == 3 && trial["lr"].as_f64().unwrap() <= 0.1));
-    assert_eq!(bench.run("train.sweep", &plan).await.unwrap(), planned);
-    let wrong = bench.run("train.sweep", &json!({ "step": "plan", "space": { "colour": [1] } })).await.unwrap_err();
-    assert!(wrong.to_string().contains("space.colour"), "{wrong}");
-    assert!(bench.run("train.sweep", &json!({})).await.unwrap_err().to_string().contains("step"));
 }
