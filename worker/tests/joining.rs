@@ -84,6 +84,43 @@ async fn what_cannot_be_aggregated_is_named() {
 }
 
 #[tokio::test]
+async fn columns_that_are_all_keys_are_told_as_such() {
+    let bench = Bench::new().await;
+    let asked = json!({ "keys": ["calif_1"], "columns": ["calif_1"], "level": "groups" });
+
+    let error = bench.run("data.features", &of(&grades(&bench), &asked)).await.unwrap_err();
+
+    assert_eq!(error.to_string(), "columns: must name a column of numbers beside the keys, which are calif_1");
+}
+
+#[tokio::test]
+async fn a_figure_beyond_all_numbers_is_not_committed() {
+    let bench = Bench::new().await;
+    let keys = column(StringArray::from(vec!["a", "a", "b"]));
+    let table = bench.table(
+        "large",
+        vec![
+            ("materia", keys),
+            ("calif_1", column(Float64Array::from(vec![1.0, 2.0, 3.0]))),
+            ("calif_2", column(Float64Array::from(vec![1.7e308, 1.7e308, 3.0]))),
+            ("calif_3", column(Float64Array::from(vec![1.7e308, -1.7e308, 3.0]))),
+        ],
+    );
+    for (name, figure, level) in [("calif_2", "mean", "rows"), ("calif_3", "std", "groups")] {
+        let asked =
+            json!({ "keys": ["materia"], "columns": ["calif_1", name], "aggregates": [figure], "level": level });
+
+        let error = bench.run("data.features", &of(&table, &asked)).await.unwrap_err();
+
+        assert_eq!(error.code(), "INVALID_INPUT");
+        let told = format!("columns: column {name:?} has a group whose {figure} is no finite number");
+        assert!(error.to_string().starts_with(&told), "{error}");
+    }
+    let asked = json!({ "keys": ["materia"], "aggregates": ["min", "max", "count"] });
+    assert!(bench.run("data.features", &of(&table, &asked)).await.is_ok());
+}
+
+#[tokio::test]
 async fn periods_are_appended_with_the_columns_of_all() {
     let bench = Bench::new().await;
     let first = bench.table(
