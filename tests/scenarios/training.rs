@@ -122,6 +122,20 @@ fn a_killed_workers_training_ends_with_the_same_model() {
 }
 
 #[test]
+fn a_model_that_nobody_agrees_to_in_time_stays_with_its_job() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let _worker = Worker::start(&relevo, "trainer");
+    let id = api.create("jobs/train_rbm", &input(&json!({ "approval_seconds": 1, "epochs": 1 })));
+
+    let result = api.wait_within(&id, JobState::Completed, LONG).result.expect("a completed job has a result");
+
+    assert_eq!((&result["promoted"], &result["approval"]["Error"]), (&Value::Null, &json!("States.Timeout")));
+    assert!(relevo.object(result["trained"]["model_uri"].as_str().expect("an address")).join("config.json").is_file());
+}
+
+#[test]
 fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
     let relevo = Relevo::shipped();
     let api = relevo.api();
@@ -152,6 +166,15 @@ fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
         let problem = api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": space })).refusal(422);
         assert!(problem.details[0].field.starts_with("initial_data.space.lr"), "{problem:?}");
     }
+    let units = |more: &Value| {
+        let mut sweep = json!({ "dataset_id": "cursos", "space": { "visible": ["bernoulli", "gaussian"] } });
+        sweep.as_object_mut().expect("it is an object").extend(more.as_object().expect("it is an object").clone());
+        api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": sweep }))
+    };
+    let problem = units(&json!({})).refusal(422);
+    assert_eq!(problem.details[0].field, "initial_data.metric", "{problem:?}");
+    let judged = units(&json!({ "head": "classifier", "target": "nivel", "metric": "accuracy" }));
+    assert_eq!(judged.status, 202, "{}", judged.text());
 }
 
 #[test]
@@ -171,4 +194,37 @@ fn a_sweep_trains_every_trial_and_names_the_best() {
     assert_eq!(ranking[0]["model_uri"], result["best"]["model_uri"]);
     let uri = result["best"]["model_uri"].as_str().expect("it has an address");
     assert!(relevo.object(&format!("{uri}/config.json")).is_file(), "{uri}");
+}
+
+#[test]
+fn a_sweep_whose_best_trial_always_says_the_same_promotes_nothing() {
+    let relevo = Relevo::shipped();
+    let api = relevo.api();
+    upload(&api);
+    let hand = relevo.hand("sweeper", &["train.sweep", "rbm.train", "model.promote"]);
+    let ranked = |degenerate: bool| {
+        let id = api.create("jobs/rbm_sweep", &json!({ "dataset_id": "cursos", "space": { "lr": [0.1] } }));
+        assert_eq!(hand.succeed(&hand.claim(), &json!({ "count": 1, "trials": [{ "lr": 0.1 }] })).status, 200);
+        let trained = json!({ "output_name": "trial_1", "model_uri": "s3://b/m", "content_hash": "h", "parameters": {}, "metrics": {} });
+        assert_eq!(hand.succeed(&hand.claim(), &trained).status, 200);
+        let best = json!({ "output_name": "trial_1", "model_uri": "s3://b/m", "degenerate": degenerate });
+        let warning = degenerate.then_some("the best trial gives every row the same answer");
+        let ranking = json!({ "best": best, "ranking": [best], "metric": "log_likelihood", "trials": 1, "failed": 0, "warning": warning });
+        assert_eq!(hand.succeed(&hand.claim(), &ranking).status, 200);
+        id
+    };
+
+    let idle = api.wait(&ranked(true), JobState::Completed).result.expect("a completed job has a result");
+    let good = ranked(false);
+    let promotion = hand.claim();
+
+    assert_eq!((&idle["promoted"], &idle["best"]["degenerate"]), (&Value::Null, &json!(true)));
+    assert!(idle["warning"].as_str().is_some_and(|warning| warning.contains("the same answer")), "{idle}");
+    assert_eq!(
+        (&promotion.skill.to_string(), &promotion.params["model_uri"]),
+        (&"model.promote".to_owned(), &json!("s3://b/m"))
+    );
+    assert_eq!(hand.succeed(&promotion, &json!({ "name": "boltzmann/best" })).status, 200);
+    let good = api.wait(&good, JobState::Completed).result.expect("a completed job has a result");
+    assert_eq!((&good["promoted"]["name"], &good["warning"]), (&json!("boltzmann/best"), &Value::Null));
 }

@@ -18,11 +18,24 @@ pub(crate) fn cpu_cores() -> Option<f64> {
     u32::try_from(cores.get()).ok().map(f64::from)
 }
 
+/// Bytes of main memory that this process could still have, by the kernel and the limit of its control group; none where neither tells.
+#[must_use]
+pub(crate) fn memory_left() -> Option<u64> {
+    let group =
+        |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse::<u64>().ok();
+    let of_group = group("max").zip(group("current")).map(|(most, now)| most.saturating_sub(now));
+    of_group.into_iter().chain(meminfo("MemAvailable:").map(|kib| kib * 1024)).min()
+}
+
 /// Main memory in GiB, to a tenth; none where the kernel does not tell.
 #[must_use]
 pub(crate) fn ram_gb() -> Option<f64> {
+    let kib = u32::try_from(meminfo("MemTotal:")? / 1024).ok().map(f64::from)?;
+    Some((kib / 1024.0 * 10.0).round() / 10.0)
+}
+
+/// A figure of the kernel's, in KiB.
+fn meminfo(name: &str) -> Option<u64> {
     let facts = fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: f64 =
-        facts.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some((kib / 1024.0 / 1024.0 * 10.0).round() / 10.0)
+    facts.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
 }

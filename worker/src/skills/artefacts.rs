@@ -32,7 +32,7 @@ pub fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<(), SkillError> {
 /// Writes a file and puts it among those of the job, as `name`, which may have a folder before it. Gives its address.
 ///
 /// # Errors
-/// As [`write`], [`TaskContext::job_file_uri`] and [`TaskContext::upload`].
+/// As [`write()`], [`TaskContext::job_file_uri`] and [`TaskContext::upload`].
 pub async fn put(name: &str, content: Vec<u8>, context: &TaskContext) -> Result<String, SkillError> {
     let uri = context.job_file_uri(name)?;
     let path = context.work_dir().join(name.rsplit('/').next().unwrap_or(name));

@@ -2,13 +2,16 @@
 
 use std::{collections::HashMap, path::Path};
 
-use safetensors::{Dtype, SafeTensorError, tensor::TensorView};
-use tch::TchError;
+use tch::{TchError, Tensor};
 
 use super::{
     lsa::Lsa,
     parameters::Parameters,
     tfidf::{TermRules, Tfidf},
+};
+use crate::skills::{
+    SkillError,
+    torch::{Named, Packed, torch_error},
 };
 
 /// Decides the random part of the fit.
@@ -61,28 +64,27 @@ impl WordFeatures {
     /// `[width]`, and the terms as a JSON list in the metadata.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), SafeTensorError> {
-        let (terms, width) = (self.terms(), self.width());
-        let parts = [
-            ("idf", vec![terms], bytes(&self.tfidf.idf)),
-            ("components", vec![width, terms], bytes(&self.lsa.components)),
-            ("singular_values", vec![width], bytes(&self.lsa.singular_values)),
+    /// `ResourceExhausted` when the file cannot be written, or libtorch lacks memory.
+    pub fn save(&self, path: &Path) -> Result<(), SkillError> {
+        let (terms, width) = (self.terms() as i64, self.width() as i64);
+        let parts: [(&str, &[f64], &[i64]); 3] = [
+            ("idf", &self.tfidf.idf, &[terms]),
+            ("components", &self.lsa.components, &[width, terms]),
+            ("singular_values", &self.lsa.singular_values, &[width]),
         ];
-        let views =
-            parts.iter().map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F64, shape.clone(), bytes)?)));
-        let views = views.collect::<Result<Vec<_>, SafeTensorError>>()?;
-        let metadata = HashMap::from([
+        let tensors = parts
+            .iter()
+            .map(|(name, numbers, shape)| Ok(((*name).to_owned(), Tensor::f_from_slice(numbers)?.f_view(*shape)?)));
+        let tensors = tensors.collect::<Result<Named, TchError>>().and_then(Packed::of);
+        let words = HashMap::from([
             ("terms".to_owned(), serde_json::to_string(&self.tfidf.terms).expect("a list of strings is JSON")),
             ("ngram_range".to_owned(), "1,2".to_owned()),
             ("seed".to_owned(), SEED.to_string()),
         ]);
-        safetensors::serialize_to_file(views, Some(metadata), path)
+        let unwritable =
+            |reason| SkillError::ResourceExhausted(format!("the word features cannot be written: {reason}"));
+        tensors.map_err(|error| torch_error(&error))?.write(path, words).map_err(unwritable)
     }
-}
-
-fn bytes(numbers: &[f64]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 #[cfg(test)]

@@ -257,9 +257,7 @@ async fn upload(
     }
     if let Some(features) = features {
         let path = context.work_dir().join("vectorizer.safetensors");
-        features
-            .save(&path)
-            .map_err(|error| SkillError::ResourceExhausted(format!("the features cannot be written: {error}")))?;
+        features.save(&path)?;
         meta.insert("vectorizer_uri".to_owned(), json!(put(&path, format!("{stem}.vectorizer.safetensors")).await?));
     }
     let name = format!("{stem}.meta.json");

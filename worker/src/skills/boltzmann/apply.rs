@@ -235,8 +235,11 @@ impl Work {
                 return Err(SkillError::Cancelled);
             }
             let mut values = Vec::new();
-            append(&mut values, &batch, &names)?;
-            let encoded = described.preprocess.encode(&names, values.chunks_exact(names.len()));
+            let before = usize::try_from(done).unwrap_or(usize::MAX);
+            append(&mut values, &batch, &names, ("source", before))?;
+            let rows = (before..).zip(values.chunks_exact(names.len()));
+            let encoded = described.preprocess.encode(&names, rows);
+            let encoded = encoded.map_err(|reason| SkillError::invalid("source", reason))?;
             let width = names.len();
             let answer = device.run(move |_| {
                 let answers = trained.answer(&encoded, width);
@@ -255,6 +258,10 @@ impl Work {
             let part = done as f64 / table.rows().max(1) as f64;
             context.stage_progress(APPLY.0, part);
             context.progress(LOAD.1 + (APPLY.1 - LOAD.1) * part, format!("{done} of {} rows", table.rows()));
+        }
+        if let Some(target) = target.as_ref().filter(|_| !truth.is_empty() && truth.iter().all(Option::is_none)) {
+            let message = format!("nothing was judged: no row's {target} is one that the model knows");
+            context.log(LogLevel::Warning, message, Some(json!({ "labels": described.config.labels })));
         }
         let judged = target.is_some().then(|| evaluate(&described.config.labels, &truth, &told).figures);
         if let Some(figures) = judged.as_ref().filter(|figures| !figures.is_empty()) {

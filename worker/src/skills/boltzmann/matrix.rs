@@ -21,6 +21,8 @@ use crate::skills::{
 
 /// Numbers that one training holds in memory, in 8 bytes each.
 const MOST_CELLS: u64 = 1 << 28;
+/// The largest target of a regression: sums of its square are still numbers.
+const LARGEST: f64 = 1e100;
 /// Classes that a classifier tells apart.
 const MOST_CLASSES: usize = 100;
 /// Names that a column of instants goes by, in the order in which they are looked for.
@@ -107,7 +109,7 @@ impl Table {
         for batch in batches(table, &wanted)? {
             go_on()?;
             let batch = batch?;
-            append(&mut values, &batch, &features)?;
+            append(&mut values, &batch, &features, ("columns", 0))?;
             targets.extend(plan.target.as_ref().map(|name| named(&batch, name)).transpose()?);
             times.extend(time_column.as_ref().map(|name| named(&batch, name)).transpose()?);
         }
@@ -115,7 +117,10 @@ impl Table {
         let target = match (&plan.target, plan.head) {
             (None, _) => Target::None,
             (Some(name), HeadKind::Regressor) => Target::Numbers(numbers_of(&targets, name)?),
-            (Some(name), _) => classes_of(&targets, name)?,
+            // Of a target with many values the split keeps tenths of its range in proportion.
+            (Some(name), HeadKind::None) => classes_of(&targets, name)
+                .or_else(|fault| numbers_of(&targets, name).map(Target::Numbers).map_err(|_| fault))?,
+            (Some(name), HeadKind::Classifier) => classes_of(&targets, name)?,
         };
         let times = time_column.map(|name| ranks_of(&times, &name)).transpose()?;
         Ok(Self { features, no_numbers, target, times })
@@ -205,23 +210,29 @@ fn named(batch: &RecordBatch, name: &str) -> Result<ArrayRef, SkillError> {
     column.ok_or_else(|| SkillError::Permanent(format!("column {name:?} is not in the file, though in its footer")))
 }
 
-/// Appends the rows of a batch, column after column as `names` says; empty cells become NaN.
+/// Appends the rows of a batch, column after column as `names` says; empty cells become NaN. Faults are of the parameter `field`, and
+/// count rows from `before` on.
 ///
 /// # Errors
 /// `InvalidInput` naming a column that is missing, holds no numbers, or holds a number that is not finite.
-pub fn append(values: &mut Vec<f64>, batch: &RecordBatch, names: &[String]) -> Result<(), SkillError> {
+pub fn append(
+    values: &mut Vec<f64>,
+    batch: &RecordBatch,
+    names: &[String],
+    (field, before): (&str, usize),
+) -> Result<(), SkillError> {
     let (start, width) = (values.len(), names.len());
     values.resize(start + batch.num_rows() * width, f64::NAN);
     for (place, name) in names.iter().enumerate() {
-        let column = as_numbers(&named(batch, name)?, "columns", name)?;
+        let column = as_numbers(&named(batch, name)?, field, name)?;
         for (row, number) in column.iter().enumerate() {
             let Some(number) = number else { continue };
             if !number.is_finite() {
-                let row = start / width + row + 1;
+                let row = before + start / width + row + 1;
                 let reason = format!(
                     "column {name:?} holds {number} in row {row}; it must hold finite numbers, and nothing where one is missing"
                 );
-                return Err(SkillError::invalid("columns", reason));
+                return Err(SkillError::invalid(field, reason));
             }
             values[start + row * width + place] = number;
         }
@@ -231,17 +242,29 @@ pub fn append(values: &mut Vec<f64>, batch: &RecordBatch, names: &[String]) -> R
 
 fn as_numbers(column: &ArrayRef, field: &str, name: &str) -> Result<Float64Array, SkillError> {
     let wrong = || SkillError::invalid(field, format!("column {name:?} must hold numbers, not {}", column.data_type()));
+    if column.null_count() == column.len() {
+        // Nothing says what a column holds that is empty in the whole file: then it is called text.
+        return Ok(Float64Array::new_null(column.len()));
+    }
     if !holds_numbers(column.data_type()) {
         return Err(wrong());
     }
     cast(column, &DataType::Float64).map(|numbers| numbers.as_primitive::<Float64Type>().clone()).map_err(|_| wrong())
 }
 
+/// A class by the name that people have for it: 1 and 1.0 are one class, whichever of them a table's column makes of it.
 fn as_texts(column: &ArrayRef, field: &str, name: &str) -> Result<StringArray, SkillError> {
+    if column.data_type().is_floating() {
+        return Ok(as_numbers(column, field, name)?.iter().map(|number| number.map(|it| it.to_string())).collect());
+    }
     let texts = cast(column, &DataType::Utf8).map(|texts| texts.as_string::<i32>().clone());
     texts.map_err(|_| {
         SkillError::invalid(field, format!("column {name:?} must hold text or numbers, not {}", column.data_type()))
     })
+}
+
+fn fits(number: f64) -> bool {
+    number.abs() <= LARGEST
 }
 
 fn numbers_of(columns: &[ArrayRef], name: &str) -> Result<Vec<Option<f64>>, SkillError> {
@@ -249,8 +272,9 @@ fn numbers_of(columns: &[ArrayRef], name: &str) -> Result<Vec<Option<f64>>, Skil
     for column in columns {
         numbers.extend(as_numbers(column, "target", name)?.iter());
     }
-    if let Some(row) = numbers.iter().position(|number| number.is_some_and(|number| !number.is_finite())) {
-        let reason = format!("column {name:?} must hold finite numbers; row {} does not", row + 1);
+    if let Some(row) = numbers.iter().position(|number| number.is_some_and(|number| !fits(number))) {
+        let reason =
+            format!("column {name:?} must hold numbers of at most {LARGEST:e} in size; row {} does not", row + 1);
         return Err(SkillError::invalid("target", reason));
     }
     let mut known = numbers.iter().flatten();
@@ -306,7 +330,7 @@ pub fn truth_of(batch: &RecordBatch, name: &str, labels: &[String]) -> Result<Ve
     let column = named(batch, name)?;
     if labels.is_empty() {
         let numbers = as_numbers(&column, "target", name)?;
-        return Ok(numbers.iter().map(|number| number.filter(|number| number.is_finite())).collect());
+        return Ok(numbers.iter().map(|number| number.filter(|number| fits(*number))).collect());
     }
     let texts = as_texts(&column, "target", name)?;
     let class = |text: &str| labels.iter().position(|label| label == text.trim()).map(|class| class as f64);

@@ -10,6 +10,7 @@ pub mod head;
 mod likelihood;
 pub mod machine;
 pub mod matrix;
+mod memory;
 pub mod parameters;
 pub mod prepared;
 pub mod preprocess;

@@ -4,7 +4,7 @@ use super::{
     head,
     matrix::{Table, Target},
     parameters::{HeadKind, Plan, SplitWay},
-    preprocess::Preprocess,
+    preprocess::{Dropped, Preprocess, Why},
 };
 use crate::skills::{
     SkillError,
@@ -52,7 +52,9 @@ pub fn split(table: &Table, plan: &Plan) -> Result<Split, SkillError> {
         (SplitWay::Temporal, times) => split::temporal(times.as_deref().unwrap_or_default(), ratio),
     };
     if ratio > 0.0 && split.validation.is_empty() {
-        let reason = format!("leaves no row to judge by: the table has {rows} rows; let it be 0 or more");
+        let reason = format!(
+            "leaves no row to judge by: the table has {rows} rows; let it be 0, or so much that a row comes to judge"
+        );
         return Err(SkillError::invalid("val_ratio", reason));
     }
     Ok(split)
@@ -87,17 +89,21 @@ impl Prepared {
             let reason = format!("must be at most {}, the number of rows that are learnt from", split.train.len());
             return Err(SkillError::invalid("batch_size", reason));
         }
-        let preprocess = Preprocess::fit(&table.features, &split.train, plan.settings.visible)?;
-        let part = |rows: &[usize]| {
-            let features = rows.iter().map(|&row| table.features.row(row));
+        let mut preprocess = Preprocess::fit(&table.features, &split.train, plan.settings.visible)?;
+        let texts = table.no_numbers.iter().map(|name| Dropped { name: name.clone(), reason: Why::Text });
+        preprocess.dropped.extend(texts);
+        let part = |rows: &[usize]| -> Result<Part, SkillError> {
+            let features = rows.iter().map(|&row| (row, table.features.row(row)));
+            let visible = preprocess.encode(&table.features.names, features);
+            let visible = visible.map_err(|reason| SkillError::invalid("columns", reason))?;
             let truth = match (&table.target, plan.head) {
                 (_, HeadKind::None) | (Target::None, _) => Vec::new(),
                 (Target::Classes { of, .. }, _) => rows.iter().map(|&row| of[row].map(|class| class as f64)).collect(),
                 (Target::Numbers(of), _) => rows.iter().map(|&row| of[row]).collect(),
             };
-            Part { rows: rows.len(), visible: preprocess.encode(&table.features.names, features), truth }
+            Ok(Part { rows: rows.len(), visible, truth })
         };
-        let (train, validation) = (part(&split.train), part(&split.validation));
+        let (train, validation) = (part(&split.train)?, part(&split.validation)?);
         let (labels, task) = match (&table.target, plan.head) {
             (_, HeadKind::None) | (Target::None, _) => (Vec::new(), None),
             (Target::Classes { labels, .. }, _) => {

@@ -26,6 +26,10 @@ pub enum Why {
     Constant,
     /// It has no value in any.
     Empty,
+    /// Its values are so large that how far they spread is beyond double precision.
+    Overflow,
+    /// It holds texts.
+    Text,
 }
 
 /// A column that is not learnt from.
@@ -36,6 +40,10 @@ pub struct Dropped {
     /// Why.
     pub reason: Why,
 }
+
+/// In standard deviations: what lies further from the mean of the training rows is no measurement of the same thing, and its square would
+/// leave little of single precision for the others.
+const FARTHEST: f64 = 1e6;
 
 /// `preprocess.json`: everything between a row of a table and a row of visible units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +73,9 @@ impl Preprocess {
         }
         if columns.is_empty() {
             let names = dropped.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-            let reason = format!("must name a column that varies: {names} have one value or none in all training rows");
+            let reason = format!(
+                "must name a column that varies: {names} have one value in all training rows, none, or such that cannot be scaled"
+            );
             return Err(SkillError::invalid("columns", reason));
         }
         Ok(Self { visible, columns, dropped })
@@ -77,30 +87,53 @@ impl Preprocess {
         self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
-    /// Rows for the visible units, one after the other, out of rows with the columns `names`, which hold all of
+    /// The first column whose scale no training gives, where the file was changed by other hands.
+    #[must_use]
+    pub fn unsound(&self) -> Option<&str> {
+        let sound = |scale: &Scale| scale.fill.is_finite() && scale.shift.is_finite() && scale.unit.is_normal();
+        self.columns.iter().find(|scale| !sound(scale)).map(|scale| scale.name.as_str())
+    }
+
+    /// Rows for the visible units, one after the other, out of numbered rows with the columns `names`, which hold all of
     /// [`Self::names`]. Bernoulli units cannot take less than 0 or more than 1: a value beyond what the training rows had
     /// counts as the nearest that they did have.
-    #[must_use]
-    pub fn encode<'r>(&self, names: &[String], rows: impl Iterator<Item = &'r [f64]>) -> Vec<f32> {
+    ///
+    /// # Errors
+    /// For Gaussian units, why a value is too far from the training rows', with its column and row, counted from 1.
+    pub fn encode<'r>(
+        &self,
+        names: &[String],
+        rows: impl Iterator<Item = (usize, &'r [f64])>,
+    ) -> Result<Vec<f32>, String> {
         let places: Vec<usize> =
             self.columns.iter().filter_map(|column| names.iter().position(|name| *name == column.name)).collect();
         let mut encoded = Vec::with_capacity(rows.size_hint().0 * places.len());
-        for row in rows {
-            encoded
-                .extend(places.iter().zip(&self.columns).map(|(&place, scale)| scale.encode(row[place], self.visible)));
+        for (number, row) in rows {
+            for (&place, scale) in places.iter().zip(&self.columns) {
+                let Some(unit) = scale.encode(row[place], self.visible) else {
+                    return Err(format!(
+                        "column {:?} holds {:e} in row {}, more than {FARTHEST} standard deviations from the mean of the rows that were \
+                         learnt from",
+                        scale.name,
+                        row[place],
+                        number + 1
+                    ));
+                };
+                encoded.push(unit);
+            }
         }
-        encoded
+        Ok(encoded)
     }
 }
 
 impl Scale {
     #[expect(clippy::cast_possible_truncation, reason = "units are of single precision")]
-    fn encode(&self, value: f64, visible: Visible) -> f32 {
+    fn encode(&self, value: f64, visible: Visible) -> Option<f32> {
         let value = if value.is_nan() { self.fill } else { value };
         let scaled = (value - self.shift) / self.unit;
         match visible {
-            Visible::Bernoulli => scaled.clamp(0.0, 1.0) as f32,
-            Visible::Gaussian => scaled as f32,
+            Visible::Bernoulli => Some(scaled.clamp(0.0, 1.0) as f32),
+            Visible::Gaussian => (scaled.abs() <= FARTHEST).then_some(scaled as f32),
         }
     }
 }
@@ -119,8 +152,11 @@ fn scale<I: Iterator<Item = f64>>(
     let mean = values().sum::<f64>() / count as f64;
     // With the missing values in place: that is what the units see. Two values that are too near to be told apart are one.
     let spread = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / rows as f64).sqrt();
-    if low == high || spread <= f64::EPSILON * mean.abs() || !(high - low).is_finite() || !spread.is_finite() {
+    if low == high || spread <= f64::EPSILON * mean.abs() {
         return Err(Why::Constant);
+    }
+    if !(high - low).is_finite() || !spread.is_finite() {
+        return Err(Why::Overflow);
     }
     Ok(match visible {
         Visible::Bernoulli => (mean, low, high - low),
@@ -147,7 +183,7 @@ mod tests {
 
     fn encoded(preprocess: &Preprocess) -> Vec<f32> {
         let matrix = matrix();
-        preprocess.encode(&matrix.names, (0..matrix.rows()).map(|row| matrix.row(row)))
+        preprocess.encode(&matrix.names, (0..matrix.rows()).map(|row| (row, matrix.row(row)))).unwrap()
     }
 
     #[test]
@@ -183,6 +219,28 @@ mod tests {
             let variance = column.iter().map(|value| (value - mean).powi(2)).sum::<f32>() / 4.0;
             assert!(mean.abs() < 1e-6 && (variance - 1.0).abs() < 1e-5, "{column:?}");
         }
+    }
+
+    #[test]
+    fn a_value_far_from_all_that_was_learnt_from_is_told_with_its_place() {
+        let [bernoulli, gaussian] = [Visible::Bernoulli, Visible::Gaussian]
+            .map(|visible| Preprocess::fit(&matrix(), &[0, 1, 3], visible).unwrap());
+        let row = [1e300, 1.0, 5.0, 1.0];
+        let encode = |preprocess: &Preprocess| preprocess.encode(&matrix().names, std::iter::once((4, &row[..])));
+
+        assert_eq!(encode(&bernoulli).unwrap()[0], 1.0);
+        let told = encode(&gaussian).unwrap_err();
+        assert!(told.starts_with("column \"a\" holds 1e300 in row 5,"), "{told}");
+    }
+
+    #[test]
+    fn a_column_whose_spread_is_beyond_all_numbers_is_not_called_constant() {
+        let names = ["a", "b"].map(str::to_owned).to_vec();
+        let matrix = Matrix { names, values: vec![1.7e308, 1.0, -1.7e308, 2.0] };
+
+        let dropped = Preprocess::fit(&matrix, &[0, 1], Visible::Bernoulli).unwrap().dropped;
+
+        assert_eq!(dropped, [Dropped { name: "a".to_owned(), reason: Why::Overflow }]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     evaluation::{Evaluation, evaluate},
     head::Task,
     machine::MachineFault,
+    memory,
     parameters::Plan,
     prepared::Prepared,
     stage::{Stage, as_i64},
@@ -60,6 +61,10 @@ impl Run {
         mut room: Room,
         context: &TaskContext,
     ) -> Result<Self, SkillError> {
+        if !device.is_cuda() {
+            let settings = plan.machine(data.preprocess.columns.len(), as_i64(room.rows));
+            memory::check(settings.parameters())?;
+        }
         let stage = loop {
             let (settings, prepared) =
                 (plan.machine(data.preprocess.columns.len(), as_i64(room.rows)), Arc::clone(data));

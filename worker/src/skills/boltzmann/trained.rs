@@ -64,6 +64,9 @@ impl Described {
         let config: Config =
             serde_json::from_value(config).map_err(|error| wrong(format!("its {CONFIG} cannot be read: {error}")))?;
         let preprocess: Preprocess = read(folder, PREPROCESS)?;
+        if let Some(column) = preprocess.unsound() {
+            return Err(wrong(format!("is damaged: the scale of column {column:?} in its {PREPROCESS} is none")));
+        }
         let (units, columns) = (config.settings.n_visible, preprocess.columns.len());
         if units != as_i64(columns) {
             let reason = format!(

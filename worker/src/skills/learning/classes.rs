@@ -136,7 +136,8 @@ fn roc_auc(mut scored: Vec<(f64, bool)>) -> Option<f64> {
     }
     let (mut ranks, mut from) = (0.0, 0);
     while from < scored.len() {
-        let ties = scored[from..].iter().take_while(|(score, _)| *score == scored[from].0).count();
+        // A score that is no number equals nothing, not even itself.
+        let ties = scored[from..].iter().take_while(|(score, _)| *score == scored[from].0).count().max(1);
         // Ranks count from 1; tied scores share the mean of theirs.
         let mean_rank = from as f64 + (ties as f64 + 1.0) / 2.0;
         ranks += mean_rank * scored[from..from + ties].iter().filter(|(_, positive)| *positive).count() as f64;
@@ -189,6 +190,7 @@ mod tests {
         let whole = roc_auc(vec![(0.9, true), (0.1, false), (0.8, true), (0.2, false)]);
 
         assert_eq!((half, whole, roc_auc(vec![(0.5, true)])), (Some(0.5), Some(1.0), None));
+        assert!(roc_auc(vec![(f64::NAN, true), (0.5, false)]).is_some());
     }
 
     #[test]

@@ -104,9 +104,18 @@ fn ranked(mut fields: Fields, context: &TaskContext) -> Result<Value, SkillError
         format!("the best of {} trials is {} with {metric} {}", ranking.len(), best["output_name"], best["value"]),
         None,
     );
+    let warning = (best["degenerate"] == true).then(|| {
+        format!(
+            "the best trial, {}, gives every row the same answer: nothing was learnt that is worth a name",
+            best["output_name"]
+        )
+    });
+    if let Some(warning) = &warning {
+        context.log(LogLevel::Warning, warning.clone(), None);
+    }
     let failed = planned.map(|planned| (planned as usize).saturating_sub(results.len()));
     Ok(json!({
         "metric": metric, "direction": direction.unwrap_or_else(|| Direction::of(&metric)), "trials": ranking.len(),
-        "failed": failed, "best": best, "ranking": ranking,
+        "failed": failed, "best": best, "ranking": ranking, "warning": warning,
     }))
 }

@@ -23,11 +23,16 @@ impl Direction {
     }
 }
 
+/// Figures of what trials tell of the target, which is the same for all. Any other is of the rows as a trial's visible units see them:
+/// a probability of bits for some and a density of numbers for others, which do not compare.
+const OF_THE_TARGET: [&str; 11] =
+    ["loss", "train_loss", "accuracy", "macro_f1", "precision", "recall", "mcc", "roc_auc", "mae", "rmse", "r2"];
+
 /// The trials from the best to the worst, by a figure of their `metrics`. Those that predict one thing only come after those
 /// that do not, and those without the figure last; equal ones stay in their order.
 ///
 /// # Errors
-/// No result has the figure.
+/// No result has the figure, or it does not compare because some trials see bits and others numbers.
 pub(super) fn rank(results: &[Value], metric: &str, direction: Option<Direction>) -> Result<Vec<Value>, SkillError> {
     let direction = direction.unwrap_or_else(|| Direction::of(metric));
     let figure = |result: &Value| result["metrics"][metric].as_f64();
@@ -40,6 +45,15 @@ pub(super) fn rank(results: &[Value], metric: &str, direction: Option<Direction>
         let known: BTreeSet<&str> = numbers.collect();
         let known = known.into_iter().collect::<Vec<_>>().join(", ");
         return Err(SkillError::invalid("metric", format!("no trial has the figure {metric:?}; they have {known}")));
+    }
+    let judged = results.iter().filter(|result| figure(result).is_some());
+    let units: BTreeSet<&str> = judged.filter_map(|result| result["parameters"]["visible"].as_str()).collect();
+    if units.len() > 1 && !OF_THE_TARGET.contains(&metric) {
+        let reason = format!(
+            "must be a figure of the target, such as accuracy or rmse: {metric} does not compare between trials whose visible units are {}",
+            units.into_iter().collect::<Vec<_>>().join(" and ")
+        );
+        return Err(SkillError::invalid("metric", reason));
     }
     let mut order: Vec<&Value> = results.iter().collect();
     let worth = |result: &Value| figure(result).map(|value| if direction == Direction::Max { -value } else { value });
@@ -87,6 +101,18 @@ mod tests {
         assert_eq!((&ranked[0]["place"], &ranked[0]["model_uri"]), (&json!(1), &json!("s3://b/high")));
         assert_eq!(names(&rank(&results, "loss", None).unwrap()), ["low", "high", "constant", "none"]);
         assert_eq!(names(&rank(&results, "macro_f1", Some(Direction::Min)).unwrap())[0], "low");
+    }
+
+    #[test]
+    fn likelihoods_of_bits_and_of_numbers_are_not_put_into_one_order() {
+        let of = |visible: &str| json!({ "parameters": { "visible": visible }, "metrics": { "log_likelihood": -3.0, "accuracy": 0.5 } });
+        let (mixed, alike) = ([of("bernoulli"), of("gaussian")], [of("gaussian"), of("gaussian")]);
+
+        let told = rank(&mixed, "log_likelihood", None).unwrap_err().to_string();
+
+        assert!(told.starts_with("metric: must be a figure of the target"), "{told}");
+        assert!(told.ends_with("visible units are bernoulli and gaussian"), "{told}");
+        assert!(rank(&mixed, "accuracy", None).is_ok() && rank(&alike, "log_likelihood", None).is_ok());
     }
 
     #[test]

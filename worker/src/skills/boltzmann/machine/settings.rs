@@ -179,6 +179,15 @@ impl Settings {
         }
     }
 
+    /// How many weights and biases the machine has.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        let widths: Vec<u64> = self.widths().iter().map(|width| width.unsigned_abs()).collect();
+        let between: u64 = widths.windows(2).map(|pair| pair[0] * pair[1]).sum();
+        let within: u64 = widths.iter().map(|width| if self.family == Family::Bm { width * width } else { 0 }).sum();
+        between + within + widths.iter().sum::<u64>()
+    }
+
     /// Units of each layer, the visible one first.
     #[must_use]
     pub fn widths(&self) -> Vec<i64> {
