@@ -1,6 +1,7 @@
 //! Finds the folders of models on this machine, in a hub's cache and in S3, and tells one content from another.
 
 pub mod named;
+pub mod soundness;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,7 +13,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use self::named::{NamedModel, is_model_name};
+use self::named::{Current, NamedModel, Pointer, is_model_name};
 use crate::{context::TaskContext, skills::SkillError};
 
 /// Files that make up a model. The first two decide whether a folder is one.
@@ -62,55 +63,79 @@ impl ModelFolders {
     /// of a model that was promoted: the version that it stands for is downloaded once and kept.
     ///
     /// # Errors
-    /// `InvalidInput` on `model` when there is none, `Transient` when S3 is away.
+    /// `InvalidInput` on `model` when there is none, `Permanent` when a promoted one is damaged, `Transient` when S3 is away.
     pub async fn obtain(self: &Arc<Self>, name: &str, context: &TaskContext) -> Result<ModelFolder, SkillError> {
-        let (path, version) = if name.starts_with("s3://") {
-            (self.download(name, context).await?, None)
-        } else {
-            match self.find(name) {
-                Ok(path) => (path, None),
-                Err(missing) => {
-                    let (path, version) = self.obtain_named(name, missing, context).await?;
-                    (path, Some(version))
-                }
-            }
-        };
-        let (folders, asked, folder) = (Arc::clone(self), name.to_owned(), path.clone());
-        let hashed = tokio::task::spawn_blocking(move || {
-            let content_hash = folders.content_hash(&folder)?;
-            Ok(ModelFolder { name: asked, path: folder, content_hash })
-        });
-        let hashed: std::io::Result<ModelFolder> = hashed.await.expect("hashing files does not panic");
-        let model =
-            hashed.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))?;
-        if version.is_some_and(|version| version != model.content_hash) {
-            // Next time it is downloaded anew: perhaps something broke on this disk.
-            let _ = tokio::fs::remove_dir_all(&path).await;
-            let reason = format!("the files of the model `{name}` are not those of the version that it stands for");
-            return Err(SkillError::Transient(reason));
+        if name.starts_with("s3://") {
+            return self.folder(name, self.download(name, context).await?).await;
         }
-        Ok(model)
+        match self.find(name) {
+            Ok(path) => self.folder(name, path).await,
+            Err(missing) => self.obtain_named(name, missing, context).await,
+        }
     }
 
-    /// The folder of the version that a name in S3 stands for, and that version. Where it stands for none, `missing` says where else
-    /// the model is not.
+    /// The folder of the version that a name in S3 stands for. Where it stands for none, `missing` says where else the model is not.
     async fn obtain_named(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         missing: SkillError,
         context: &TaskContext,
-    ) -> Result<(PathBuf, String), SkillError> {
+    ) -> Result<ModelFolder, SkillError> {
         let prefix = context.models_prefix().filter(|_| is_model_name(name));
         let Some(named) = prefix.map(|prefix| NamedModel::new(prefix, name)) else { return Err(missing) };
-        match named.current(context).await? {
-            Some(current) => Ok((self.download(&current.uri, context).await?, current.version)),
-            None => Err(match missing {
+        match named.pointer(context).await? {
+            Pointer::To(current) => self.obtain_version(name, &current, context).await,
+            Pointer::Unreadable => Err(SkillError::Permanent(format!(
+                "{} does not say which version counts; promoting a model to this name mends it",
+                named.pointer_uri()
+            ))),
+            Pointer::Absent => Err(match missing {
                 SkillError::InvalidInput { details, .. } if !details.is_empty() => {
                     SkillError::invalid("model", format!("{}, and no model of S3 has this name", details[0].reason))
                 }
                 other => other,
             }),
         }
+    }
+
+    /// The folder of a version, whose files are checked to be its own.
+    async fn obtain_version(
+        self: &Arc<Self>,
+        name: &str,
+        current: &Current,
+        context: &TaskContext,
+    ) -> Result<ModelFolder, SkillError> {
+        // Perhaps something broke on this disk only: what is not the version is downloaded afresh, once.
+        for _ in 0..2 {
+            let path = self.download(&current.uri, context).await?;
+            let model = self.folder(name, path).await?;
+            if model.content_hash == current.version {
+                return Ok(model);
+            }
+            match tokio::fs::remove_dir_all(&model.path).await {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let reason = format!("a broken copy of the model `{name}` cannot be removed: {error}");
+                    return Err(SkillError::Transient(reason));
+                }
+                _ => {}
+            }
+        }
+        let reason = format!(
+            "the model `{name}` is damaged in S3: the files under {} are not those of its version {}; promoting the model again mends it",
+            current.uri, current.version
+        );
+        Err(SkillError::Permanent(reason))
+    }
+
+    /// What lies in a folder, by its content.
+    async fn folder(self: &Arc<Self>, name: &str, path: PathBuf) -> Result<ModelFolder, SkillError> {
+        let (folders, name) = (Arc::clone(self), name.to_owned());
+        let hashed = tokio::task::spawn_blocking(move || {
+            let content_hash = folders.content_hash(&path)?;
+            Ok(ModelFolder { name, path, content_hash })
+        });
+        let hashed: std::io::Result<ModelFolder> = hashed.await.expect("hashing files does not panic");
+        hashed.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))
     }
 
     /// Names of the models in the folders, sorted. Those in S3 are not among them.

@@ -1,4 +1,4 @@
-//! `data.unify`, `data.features` and `train.sweep` as a worker runs them: rows come together, and none is lost on the way.
+//! `data.unify` and `data.features` as a worker runs them: rows come together, and none is lost on the way.
 
 #![expect(clippy::unwrap_used, reason = "what a test calls may unwrap as the test itself may")]
 
@@ -84,6 +84,43 @@ async fn what_cannot_be_aggregated_is_named() {
 }
 
 #[tokio::test]
+async fn columns_that_are_all_keys_are_told_as_such() {
+    let bench = Bench::new().await;
+    let asked = json!({ "keys": ["calif_1"], "columns": ["calif_1"], "level": "groups" });
+
+    let error = bench.run("data.features", &of(&grades(&bench), &asked)).await.unwrap_err();
+
+    assert_eq!(error.to_string(), "columns: must name a column of numbers beside the keys, which are calif_1");
+}
+
+#[tokio::test]
+async fn a_figure_beyond_all_numbers_is_not_committed() {
+    let bench = Bench::new().await;
+    let keys = column(StringArray::from(vec!["a", "a", "b"]));
+    let table = bench.table(
+        "large",
+        vec![
+            ("materia", keys),
+            ("calif_1", column(Float64Array::from(vec![1.0, 2.0, 3.0]))),
+            ("calif_2", column(Float64Array::from(vec![1.7e308, 1.7e308, 3.0]))),
+            ("calif_3", column(Float64Array::from(vec![1.7e308, -1.7e308, 3.0]))),
+        ],
+    );
+    for (name, figure, level) in [("calif_2", "mean", "rows"), ("calif_3", "std", "groups")] {
+        let asked =
+            json!({ "keys": ["materia"], "columns": ["calif_1", name], "aggregates": [figure], "level": level });
+
+        let error = bench.run("data.features", &of(&table, &asked)).await.unwrap_err();
+
+        assert_eq!(error.code(), "INVALID_INPUT");
+        let told = format!("columns: column {name:?} has a group whose {figure} is no finite number");
+        assert!(error.to_string().starts_with(&told), "{error}");
+    }
+    let asked = json!({ "keys": ["materia"], "aggregates": ["min", "max", "count"] });
+    assert!(bench.run("data.features", &of(&table, &asked)).await.is_ok());
+}
+
+#[tokio::test]
 async fn periods_are_appended_with_the_columns_of_all() {
     let bench = Bench::new().await;
     let first = bench.table(
@@ -155,22 +192,4 @@ async fn what_cannot_be_brought_together_is_named() {
     assert_eq!(field(json!({ "keys": ["docente"] })).await, "keys");
     assert_eq!(field(json!({ "labels": ["a", "b"] })).await, "labels");
     assert_eq!(field(json!({ "sources": [1] })).await, "sources");
-}
-
-#[tokio::test]
-async fn a_sweep_is_planned_as_parameters_of_trainings() {
-    let bench = Bench::new().await;
-    let plan = json!({ "step": "plan", "base": { "epochs": 3, "lr": 1 }, "search": "random", "trials": 12, "seed": 7,
-        "space": { "lr": { "min": 0.001, "max": 0.1, "scale": "log" }, "n_hidden": [8, 16] } });
-
-    let planned = bench.run("train.sweep", &plan).await.unwrap();
-
-    let trials = planned["trials"].as_array().unwrap();
-    assert_eq!((trials.len(), &planned["count"]), (12, &json!(12)));
-    assert_eq!((&trials[0]["output_name"], &trials[11]["output_name"]), (&json!("trial_01"), &json!("trial_12")));
-    assert!(trials.iter().all(|trial| trial["epochs"] == 3 && trial["lr"].as_f64().unwrap() <= 0.1));
-    assert_eq!(bench.run("train.sweep", &plan).await.unwrap(), planned);
-    let wrong = bench.run("train.sweep", &json!({ "step": "plan", "space": { "colour": [1] } })).await.unwrap_err();
-    assert!(wrong.to_string().contains("space.colour"), "{wrong}");
-    assert!(bench.run("train.sweep", &json!({})).await.unwrap_err().to_string().contains("step"));
 }

@@ -26,9 +26,10 @@ impl Bench {
 
     /// A model of a job, with what its training left beside it.
     fn trained(&self, folder: &str, weights: &str) {
+        let weights = packed(weights);
         let files = [
             ("config.json", "{}"),
-            ("model.safetensors", weights),
+            ("model.safetensors", weights.as_str()),
             ("preprocess.json", r#"{"scale":"minmax"}"#),
             ("history.json", "[0.5]"),
             ("unrelated.bin", "x"),
@@ -69,6 +70,14 @@ impl Bench {
     }
 }
 
+/// A safetensors file with these bytes as its one tensor.
+fn packed(weights: &str) -> String {
+    let end = weights.len();
+    let header = format!(r#"{{"w":{{"dtype":"U8","shape":[{end}],"data_offsets":[0,{end}]}}}}"#);
+    let length = (header.len() as u64).to_le_bytes();
+    format!("{}{header}{weights}", std::str::from_utf8(&length).unwrap())
+}
+
 fn fields(error: &SkillError) -> Vec<&str> {
     match error {
         SkillError::InvalidInput { details, .. } => details.iter().map(|detail| detail.field.as_str()).collect(),
@@ -94,7 +103,7 @@ async fn a_name_stands_for_the_version_that_was_promoted_last_and_the_others_sta
         assert_eq!(result["uri"], format!("s3://data/models/team/rbm/{version}"));
         let folder = bench.at(&format!("models/team/rbm/{version}"));
         assert_eq!(content_hash(&folder).unwrap(), version);
-        assert_eq!(fs::read_to_string(folder.join("model.safetensors")).unwrap(), weights);
+        assert_eq!(fs::read_to_string(folder.join("model.safetensors")).unwrap(), packed(weights));
         assert_eq!(fs::read_to_string(folder.join("history.json")).unwrap(), "[0.5]");
         assert!(!folder.join("unrelated.bin").exists());
     }
@@ -123,22 +132,42 @@ async fn a_worker_obtains_a_model_by_its_name_once_for_each_version() {
     assert_eq!((first.name.as_str(), &again), ("rbm", &first));
     assert!(first.path.join("preprocess.json").is_file());
     assert_ne!((&second.path, &second.content_hash), (&first.path, &first.content_hash));
-    assert_eq!(fs::read_to_string(second.path.join("model.safetensors")).unwrap(), "second");
-    // A worker that has nothing at hand notices that the first version is not whole any more.
-    let fresh = Arc::new(ModelFolders::new(Vec::new(), bench.folder.path().join("other")));
-    let mut current = bench.current("rbm");
-    (current["version"], current["uri"]) =
-        (json!(first.content_hash), json!(format!("s3://data/models/rbm/{}", first.content_hash)));
-    // Through S3, which knows a checksum of what lies there.
-    let file = bench.folder.path().join("current.json");
-    fs::write(&file, current.to_string()).unwrap();
-    let task = Bench::with_models("echo", &json!({}));
-    bench.context(&task).upload(&file, "s3://data/models/rbm/current.json").await.unwrap();
-    let broken = bench.obtain(&fresh, "rbm").await.unwrap_err();
-    assert!(
-        matches!(&broken, SkillError::Transient(reason) if reason.contains("not those of the version")),
-        "{broken:?}"
-    );
+    assert_eq!(fs::read_to_string(second.path.join("model.safetensors")).unwrap(), packed("second"));
+}
+
+#[tokio::test]
+async fn a_broken_copy_of_a_model_is_downloaded_afresh() {
+    let bench = Bench::new().await;
+    let models = bench.models();
+    bench.trained("jobs/1/model", "whole");
+    bench.promote(&json!({ "model_uri": "s3://data/jobs/1/model", "name": "rbm" })).await.unwrap();
+    let first = bench.obtain(&models, "rbm").await.unwrap();
+    fs::write(first.path.join("model.safetensors"), "broken on this disk").unwrap();
+
+    let again = bench.obtain(&models, "rbm").await.unwrap();
+
+    assert_eq!(again, first);
+    assert_eq!(fs::read_to_string(again.path.join("model.safetensors")).unwrap(), packed("whole"));
+}
+
+#[tokio::test]
+async fn a_model_that_is_damaged_in_s3_is_told_as_such_until_it_is_promoted_again() {
+    let bench = Bench::new().await;
+    let promote = json!({ "model_uri": "s3://data/jobs/1/model", "name": "rbm" });
+    bench.trained("jobs/1/model", "whole");
+    let promoted = bench.promote(&promote).await.unwrap();
+    let (version, uri) = (promoted["version"].as_str().unwrap(), promoted["uri"].as_str().unwrap());
+    fs::remove_file(bench.at(&format!("models/rbm/{version}/model.safetensors"))).unwrap();
+
+    let damaged = bench.obtain(&bench.models(), "rbm").await.unwrap_err();
+    bench.promote(&promote).await.unwrap();
+    let mended = bench.obtain(&bench.models(), "rbm").await.unwrap();
+
+    let SkillError::Permanent(reason) = damaged else { panic!("{damaged:?}") };
+    for word in ["`rbm`", version, uri, "promoting the model again"] {
+        assert!(reason.contains(word), "{reason}");
+    }
+    assert_eq!(mended.content_hash, version);
 }
 
 #[tokio::test]
@@ -191,19 +220,41 @@ async fn what_is_no_model_gets_no_name() {
 }
 
 #[tokio::test]
-async fn a_name_that_says_nothing_is_told_and_left_as_it_is() {
+async fn files_that_no_program_could_load_are_no_model() {
     let bench = Bench::new().await;
-    bench.trained("jobs/1/model", "w");
-    fs::create_dir_all(bench.at("models/x")).unwrap();
-    fs::write(bench.at("models/x/current.json"), r#"{"version":"../../etc","uri":"s3://other/x"}"#).unwrap();
+    for (number, file, content) in [
+        (1, "config.json", "no JSON"),
+        (2, "model.safetensors", ""),
+        (3, "model.safetensors", "these are no weights"),
+        (4, "pytorch_model.bin", ""),
+    ] {
+        let folder = format!("jobs/{number}/model");
+        bench.trained(&folder, "w");
+        fs::write(bench.at(&folder).join(file), content).unwrap();
 
-    let obtained = bench.obtain(&bench.models(), "x").await.unwrap_err();
-    let promoted = bench.promote(&json!({ "model_uri": "s3://data/jobs/1/model", "name": "x" })).await.unwrap_err();
+        let uri = format!("s3://data/{folder}");
+        let refused = bench.promote(&json!({ "model_uri": uri, "name": "x" })).await.unwrap_err();
 
-    for error in [obtained, promoted] {
-        assert!(
-            matches!(&error, SkillError::Permanent(reason) if reason.contains("which version counts")),
-            "{error:?}"
-        );
+        assert_eq!(fields(&refused), ["model_uri"]);
+        assert!(refused.to_string().contains(&format!("there is no model under {uri}: its {file} is ")), "{refused}");
+    }
+    assert!(!bench.at("models/x").exists());
+}
+
+#[tokio::test]
+async fn a_name_that_says_nothing_is_told_until_a_model_is_promoted_to_it() {
+    for text in [r#"{"version":"../../etc","uri":"s3://other/x"}"#, "", "garbage"] {
+        let bench = Bench::new().await;
+        bench.trained("jobs/1/model", "w");
+        fs::create_dir_all(bench.at("models/x")).unwrap();
+        fs::write(bench.at("models/x/current.json"), text).unwrap();
+
+        let obtained = bench.obtain(&bench.models(), "x").await.unwrap_err();
+        let promoted = bench.promote(&json!({ "model_uri": "s3://data/jobs/1/model", "name": "x" })).await.unwrap();
+
+        let told = "s3://data/models/x/current.json does not say which version counts";
+        assert!(matches!(&obtained, SkillError::Permanent(reason) if reason.contains(told)), "{obtained:?}");
+        assert_eq!(promoted["previous_version"], Value::Null);
+        assert_eq!(bench.obtain(&bench.models(), "x").await.unwrap().content_hash, promoted["version"]);
     }
 }

@@ -58,6 +58,17 @@ impl Current {
     }
 }
 
+/// What lies at the place that says what a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pointer {
+    /// The name stands for nothing yet.
+    Absent,
+    /// The name stands for this.
+    To(Current),
+    /// What lies there is something else.
+    Unreadable,
+}
+
 /// The place of a name's models.
 #[derive(Debug, Clone)]
 pub struct NamedModel {
@@ -77,25 +88,31 @@ impl NamedModel {
         format!("{}/{version}", self.folder)
     }
 
-    /// What the name stands for now; `None` when it stands for nothing yet.
+    /// Where it says what the name stands for.
+    #[must_use]
+    pub fn pointer_uri(&self) -> String {
+        format!("{}/{CURRENT}", self.folder)
+    }
+
+    /// What the name stands for now.
     ///
     /// # Errors
-    /// Permanent when what lies there is something else, else as [`TaskContext::download`].
-    pub async fn current(&self, context: &TaskContext) -> Result<Option<Current>, SkillError> {
-        let uri = format!("{}/{CURRENT}", self.folder);
+    /// As [`TaskContext::download`].
+    pub async fn pointer(&self, context: &TaskContext) -> Result<Pointer, SkillError> {
+        let uri = self.pointer_uri();
         let failed = |error: std::io::Error| SkillError::Transient(format!("{uri} cannot be kept on disk: {error}"));
         let folder = tempfile::tempdir().map_err(failed)?;
         let file = folder.path().join(CURRENT);
         match context.download(&uri, &file).await {
             Ok(_) => {}
-            Err(SkillError::InvalidInput { .. }) => return Ok(None),
+            Err(SkillError::InvalidInput { .. }) => return Ok(Pointer::Absent),
             Err(error) => return Err(error),
         }
         let text = tokio::fs::read(&file).await.map_err(failed)?;
         let current: Option<Current> = serde_json::from_slice(&text).ok();
         let sound =
             current.filter(|current| is_version(&current.version) && current.uri == self.uri_of(&current.version));
-        sound.map(Some).ok_or_else(|| SkillError::Permanent(format!("{uri} does not say which version counts")))
+        Ok(sound.map_or(Pointer::Unreadable, Pointer::To))
     }
 
     /// Has the name stand for a version, whose files lie in its folder already.
@@ -103,7 +120,7 @@ impl NamedModel {
     /// # Errors
     /// As [`TaskContext::upload`].
     pub async fn point_at(&self, current: &Current, context: &TaskContext) -> Result<(), SkillError> {
-        let uri = format!("{}/{CURRENT}", self.folder);
+        let uri = self.pointer_uri();
         let failed = |error: std::io::Error| SkillError::Transient(format!("{uri} cannot be kept on disk: {error}"));
         let folder = tempfile::tempdir().map_err(failed)?;
         let file = folder.path().join(CURRENT);

@@ -21,6 +21,7 @@ mod registry;
 pub mod sampling;
 mod sleep;
 mod stages;
+#[cfg(feature = "torch")]
 mod sweep;
 pub mod tabular;
 #[cfg(feature = "torch")]

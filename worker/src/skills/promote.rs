@@ -15,7 +15,8 @@ use crate::{
     context::TaskContext,
     models::{
         self, FILES,
-        named::{Current, MODEL_NAME, NamedModel, is_model_name},
+        named::{Current, MODEL_NAME, NamedModel, Pointer, is_model_name},
+        soundness,
     },
 };
 
@@ -104,8 +105,15 @@ async fn promote(task: &Task, context: &TaskContext) -> Result<Value, SkillError
     stage(context, VERIFY, verify(&files, &here, &back, &uri, context)).await?;
     let promoted_at = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
     let job_id = task.job_id.to_string();
-    let previous = named.current(context).await?;
-    let previous_version = previous.and_then(|it| it.version_before(&job_id, &version));
+    let previous_version = match named.pointer(context).await? {
+        Pointer::Absent => None,
+        Pointer::To(previous) => previous.version_before(&job_id, &version),
+        Pointer::Unreadable => {
+            let message = format!("{} did not say what the name stood for, and is replaced", named.pointer_uri());
+            context.log(LogLevel::Warning, message, None);
+            None
+        }
+    };
     let current = Current { version, uri, promoted_at, job_id, note: asked.note, previous_version };
     stage(context, POINT, named.point_at(&current, context)).await?;
     let told = format!("{} stands for version {}", asked.name, current.version);
@@ -136,16 +144,26 @@ async fn load(asked: &Parameters, here: &Path, context: &TaskContext) -> Result<
             Err(error) => return Err(error),
         }
     }
-    if WEIGHTS.iter().any(|file| there.contains(file)) {
-        return Ok(there);
+    if !WEIGHTS.iter().any(|file| there.contains(file)) {
+        let reason = format!("there are no weights under {}: it has no {}", asked.model_uri, WEIGHTS.join(" and no "));
+        return Err(SkillError::invalid("model_uri", reason));
     }
-    let reason = format!("there are no weights under {}: it has no {}", asked.model_uri, WEIGHTS.join(" and no "));
-    Err(SkillError::invalid("model_uri", reason))
+    let folder = here.to_owned();
+    match off_the_clock(move || soundness::fault(&folder).map_err(unreadable)).await? {
+        Some(fault) => {
+            let reason = format!("there is no model under {}: its {fault}", asked.model_uri);
+            Err(SkillError::invalid("model_uri", reason))
+        }
+        None => Ok(there),
+    }
+}
+
+fn unreadable(error: std::io::Error) -> SkillError {
+    SkillError::Transient(format!("the model's files cannot be read: {error}"))
 }
 
 async fn hash(folder: &Path) -> Result<String, SkillError> {
     let folder = folder.to_owned();
-    let unreadable = |error| SkillError::Transient(format!("the model's files cannot be read: {error}"));
     off_the_clock(move || models::content_hash(&folder).map_err(unreadable)).await
 }
 
@@ -179,8 +197,7 @@ async fn verify(
 
 fn digest(file: &Path) -> Result<Vec<u8>, SkillError> {
     let mut whole = Sha256::new();
-    let read = models::update_from(&mut whole, file);
-    read.map_err(|error| SkillError::Transient(format!("the model's files cannot be read: {error}")))?;
+    models::update_from(&mut whole, file).map_err(unreadable)?;
     Ok(whole.finalize().to_vec())
 }
 

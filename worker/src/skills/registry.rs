@@ -18,7 +18,6 @@ use super::{
     promote::Promote,
     sampling::Sampling,
     sleep::Sleep,
-    sweep::TrainSweep,
 };
 use crate::settings::SkillSettings;
 #[cfg(feature = "torch")]
@@ -29,6 +28,7 @@ use crate::{
         audit::EvalAudit,
         beto::{BetoEmbed, BetoFinetune, BetoPreprocess},
         boltzmann::{RbmPredict, RbmTrain, RbmTransform},
+        sweep::TrainSweep,
     },
 };
 
@@ -70,7 +70,6 @@ pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     registry.add(Promote);
     registry.add(DataUnify);
     registry.add(DataFeatures);
-    registry.add(TrainSweep);
     add_torch(&mut registry, settings)?;
     for program in exec::skills(&settings.programs) {
         let name = program.name().parse().expect("the settings have judged it");
@@ -82,7 +81,7 @@ pub fn registry(settings: &SkillSettings) -> Result<Registry, RegistryError> {
     Ok(registry)
 }
 
-/// Adds the skills that run on libtorch.
+/// Adds the skills that run on libtorch, and the planning of their trials.
 #[cfg(feature = "torch")]
 fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), RegistryError> {
     let device = Device::start(&DeviceSettings { torch_cuda: settings.torch_cuda.clone(), model_bytes: MODEL_BYTES })?;
@@ -90,6 +89,7 @@ fn add_torch(registry: &mut Registry, settings: &SkillSettings) -> Result<(), Re
     let models = Arc::new(ModelFolders::new(settings.models.clone(), downloads));
     let installed = models.installed().into_iter();
     registry.installed_models.extend(installed.map(|name| InstalledModel { name, version: None }));
+    registry.add(TrainSweep);
     registry.add(RbmTrain::new(device.clone()));
     registry.add(EvalAudit::new(device.clone()));
     registry.add(RbmTransform::new(device.clone(), Arc::clone(&models)));

@@ -52,6 +52,21 @@ async fn an_audit_refuses_features_that_were_made_from_the_target() {
 }
 
 #[tokio::test]
+async fn a_class_that_has_too_few_rows_for_any_audit_is_named() {
+    let bench = Bench::new().await;
+    let label = |row: usize| if row == 7 { "one" } else { "other" };
+    let mut columns = mood_columns();
+    columns.push(("rare", column(StringArray::from_iter_values((0..ROWS).map(label)))));
+    let table = bench.table("rare", columns);
+
+    let asked = training(&json!({ "target": "rare", "folds": 2 }));
+    let (name, reason) = field(&bench.run("eval.audit", &of(&table, &asked)).await.unwrap_err());
+
+    assert_eq!(name, "target");
+    assert!(reason.contains("of \"one\" there is 1"), "{reason}");
+}
+
+#[tokio::test]
 async fn a_sweep_finds_the_trial_that_learnt_most() {
     let bench = Bench::new().await;
     let table = moods(&bench, "moods");

@@ -12,6 +12,7 @@ mod parquet;
 mod refusals;
 #[path = "../s3/mod.rs"]
 mod s3;
+mod sweeps;
 #[path = "../tables/mod.rs"]
 mod tables;
 mod whole;

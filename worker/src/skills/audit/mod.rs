@@ -39,6 +39,9 @@ const LOAD: (&str, f64) = ("load", 0.05);
 const GUARD: (&str, f64) = ("guard", 0.08);
 const FOLDS: (&str, f64) = ("folds", 0.97);
 const PUBLISH: (&str, f64) = ("publish", 1.0);
+/// One part learns and one judges.
+const FEWEST_FOLDS: usize = 2;
+const MOST_FOLDS: usize = 20;
 /// Figures of a fold that have a mean over the folds.
 const FIGURES: [&str; 12] = [
     "accuracy",
@@ -89,7 +92,7 @@ impl Parameters {
     fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         let mut fields = Fields::new(parameters);
         let plan = Plan::of(&mut fields);
-        let folds = fields.within("folds", 5, &(2..=20));
+        let folds = fields.within("folds", 5, &(FEWEST_FOLDS..=MOST_FOLDS));
         let seed = fields.or("fold_seed", 42, "an integer of 0 or more");
         if plan.as_ref().is_some_and(|plan| plan.head == HeadKind::None) {
             fields.fault("head", "must be classifier or regressor: without a head there is nothing to audit");
@@ -226,6 +229,12 @@ fn folds(asked: &Parameters, table: &Table) -> Result<Vec<Split>, SkillError> {
     if let crate::skills::boltzmann::matrix::Target::Classes { labels, .. } = &table.target {
         for (class, label) in labels.iter().enumerate() {
             let count = strata.iter().filter(|stratum| **stratum == class).count();
+            if count < FEWEST_FOLDS {
+                let reason = format!(
+                    "must have {FEWEST_FOLDS} rows or more of each class, as each fold needs one; of {label:?} there is {count}"
+                );
+                return Err(SkillError::invalid("target", reason));
+            }
             if count < asked.folds {
                 let reason =
                     format!("must be at most {count}: so many rows have the class {label:?}, and each fold needs one");

@@ -2,12 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use relevo_shared::{dataset::TableRef, file::is_file_name};
+use relevo_shared::dataset::TableRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::machine::{Dtype, Family, Sampler, Settings, Sparsity, Visible};
-use crate::skills::{SkillError, fields::Fields};
+use crate::skills::{SkillError, fields::Fields, learning::output_name::output_name};
 
 /// Hidden units of one layer.
 const UNITS: RangeInclusive<u32> = 1..=16_384;
@@ -131,13 +131,7 @@ impl Plan {
                 }
             }
         }
-        let output_name: String = fields.or("output_name", "model".to_owned(), "the name of a folder");
-        if output_name.contains('/')
-            || output_name == "checkpoints"
-            || !is_file_name(&format!("{output_name}/config.json"))
-        {
-            fields.fault("output_name", "must be a plain name of a folder, such as model");
-        }
+        let output_name = output_name(fields);
         let checkpoint_seconds = fields.within("checkpoint_seconds", CHECKPOINT_SECONDS, &(0..=3600));
         Some(Self {
             source: source?,

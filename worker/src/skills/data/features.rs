@@ -3,7 +3,10 @@
 use std::time::Instant;
 
 use datafusion::{
-    arrow::datatypes::{DataType, Schema},
+    arrow::{
+        array::{AsArray, RecordBatch},
+        datatypes::{DataType, Float64Type, Schema},
+    },
     error::DataFusionError,
     functions_aggregate::expr_fn::{avg, count, max, min, stddev},
     functions_window::expr_fn::row_number,
@@ -190,7 +193,10 @@ impl Parameters {
         let found: Vec<String> =
             found.into_iter().filter(|name| keys.iter().all(|key| key != name)).map(str::to_owned).collect();
         if found.is_empty() {
-            let reason = format!("must name columns of numbers: none is called {}", USUAL.join(", "));
+            let reason = match &self.columns {
+                Some(_) => format!("must name a column of numbers beside the keys, which are {}", keys.join(", ")),
+                None => format!("must name columns of numbers: none beside the keys is called {}", USUAL.join(", ")),
+            };
             return Err(SkillError::invalid("columns", reason));
         }
         Ok(found)
@@ -214,7 +220,8 @@ async fn features(task: &Task, context: &TaskContext) -> Result<Value, SkillErro
             Level::Groups => by_group(frame, &keys, &numbers, &asked.figures),
             Level::Rows => by_row(frame, &keys, &numbers, &asked.figures),
         };
-        let written = write(frame.map_err(|error| wrong(&error))?, &path, context).await?;
+        let check = |rows: &RecordBatch| finite(rows, &numbers, &asked.figures);
+        let written = write(frame.map_err(|error| wrong(&error))?, &path, &check, context).await?;
         Ok((groups, written))
     };
     let (groups, written) = stage(context, AGGREGATE, aggregated).await?;
@@ -251,6 +258,24 @@ fn figures<'a>(numbers: &'a [String], figures: &'a [Figure]) -> impl Iterator<It
             (format!("{number}_{}", figure.name()), figure.of(value))
         })
     })
+}
+
+/// Refuses means and deviations that are no finite numbers: whoever learns from the table would stumble over them.
+fn finite(rows: &RecordBatch, numbers: &[String], asked: &[Figure]) -> Result<(), SkillError> {
+    for number in numbers {
+        for figure in asked.iter().filter(|figure| matches!(figure, Figure::Mean | Figure::Std)) {
+            let values = rows.column_by_name(&format!("{number}_{}", figure.name()));
+            let values = values.and_then(|values| values.as_primitive_opt::<Float64Type>());
+            if values.is_some_and(|values| values.iter().flatten().any(|value| !value.is_finite())) {
+                let reason = format!(
+                    "column {number:?} has a group whose {} is no finite number: a value is none, or they are too large for it",
+                    figure.name()
+                );
+                return Err(SkillError::invalid("columns", reason));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One row for each group, sorted by the keys. Rows that lack a key are a group of their own.

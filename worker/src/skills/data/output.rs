@@ -32,11 +32,18 @@ pub(super) fn wrong(error: &DataFusionError) -> SkillError {
     data_error("source", error)
 }
 
+/// What is asked of rows before they are written.
+pub(super) type Check<'a> = &'a (dyn Fn(&RecordBatch) -> Result<(), SkillError> + Sync);
+
+/// Rows are written as they are.
+pub(super) const UNCHECKED: Check<'static> = &|_| Ok(());
+
 /// Appends the rows of a frame, whose columns are cast to those of the file one by one. Gives how many there were.
 pub(super) async fn append(
     writer: &mut ParquetTableWriter<std::fs::File>,
     schema: &SchemaRef,
     frame: DataFrame,
+    check: Check<'_>,
     context: &TaskContext,
 ) -> Result<u64, SkillError> {
     let mut batches = frame.execute_stream().await.map_err(|error| wrong(&error))?;
@@ -48,13 +55,19 @@ pub(super) async fn append(
         };
         let Some(batch) = batch else { return Ok(rows) };
         let batch = batch.and_then(|batch| as_schema(&batch, schema)).map_err(|error| wrong(&error))?;
+        check(&batch)?;
         rows += batch.num_rows() as u64;
         writer.write(&batch).map_err(|error| table_error("source", error))?;
     }
 }
 
 /// Writes a frame into a file with the columns that it has; texts are written as plain UTF-8.
-pub(super) async fn write(frame: DataFrame, to: &Path, context: &TaskContext) -> Result<Written, SkillError> {
+pub(super) async fn write(
+    frame: DataFrame,
+    to: &Path,
+    check: Check<'_>,
+    context: &TaskContext,
+) -> Result<Written, SkillError> {
     let fields = frame.schema().fields().iter().map(|field| {
         let plain = plain_type(field.data_type());
         Field::new(field.name(), plain, true)
@@ -62,7 +75,7 @@ pub(super) async fn write(frame: DataFrame, to: &Path, context: &TaskContext) ->
     let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let mut writer =
         ParquetTableWriter::create(to, Arc::clone(&schema)).map_err(|error| table_error("source", error))?;
-    append(&mut writer, &schema, frame, context).await?;
+    append(&mut writer, &schema, frame, check, context).await?;
     writer.finish().map_err(|error| table_error("source", error))
 }
 

@@ -15,7 +15,7 @@ use relevo_tables::{ParquetTableWriter, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::output::{append, in_order, plain_type, write, wrong};
+use super::output::{UNCHECKED, append, in_order, plain_type, write, wrong};
 use crate::{
     context::TaskContext,
     skills::{
@@ -202,7 +202,7 @@ async fn appended(
     for (number, table) in tables.iter().enumerate() {
         let frame = table.frame(&session).await?;
         let laid = laid_out(frame, table, &schema, asked.label_column.as_deref(), &asked.labels[number]);
-        append(&mut writer, &schema, laid.map_err(|error| wrong(&error))?, context).await?;
+        append(&mut writer, &schema, laid.map_err(|error| wrong(&error))?, UNCHECKED, context).await?;
         #[expect(clippy::cast_precision_loss, reason = "it is for a bar")]
         context.stage_progress(UNIFY.0, (number + 1) as f64 / tables.len() as f64);
     }
@@ -245,7 +245,7 @@ async fn joined(
         all = beside(all, next, number, asked).map_err(|error| wrong(&error))?;
     }
     let shown = shown(all, tables, asked).map_err(|error| wrong(&error))?;
-    write(shown, to, context).await
+    write(shown, to, UNCHECKED, context).await
 }
 
 /// The names of a key, of a column and of a row's place in table `number` while tables are joined: no name of a source can be in

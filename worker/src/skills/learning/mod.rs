@@ -7,5 +7,7 @@ pub mod checkpoint;
 pub mod classes;
 pub mod columns;
 pub mod divergence;
+#[cfg(feature = "torch")]
+pub(crate) mod output_name;
 pub mod regression;
 pub mod split;

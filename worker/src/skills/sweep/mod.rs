@@ -3,6 +3,7 @@
 
 mod rank;
 mod space;
+mod trials;
 
 use relevo_shared::{job::LogLevel, worker::Task};
 use serde::Deserialize;
@@ -58,6 +59,12 @@ fn plan(mut fields: Fields, context: &TaskContext) -> Result<Value, SkillError> 
     let trials = fields.optional_within("trials", &(1..=MOST_TRIALS));
     let seed: u64 = fields.or("seed", 42, "an integer of 0 or more");
     let prefix: String = fields.or("output_prefix", "trial".to_owned(), "the beginning of a folder's name");
+    if base.contains_key("output_name") {
+        fields.fault(
+            "base.output_name",
+            "must be left out: each trial has a name of its own, which begins with output_prefix",
+        );
+    }
     if search == Search::Random && trials.is_none() {
         fields.fault("trials", "must say how many trials a random search makes");
     }
@@ -70,15 +77,16 @@ fn plan(mut fields: Fields, context: &TaskContext) -> Result<Value, SkillError> 
         Search::Random => space.random(trials.unwrap_or(1), seed),
     };
     let digits = points.len().to_string().len();
-    let trials: Vec<Value> = (1..)
+    let trials: Vec<Map<String, Value>> = (1..)
         .zip(points)
         .map(|(number, point)| {
             let mut trial = base.clone();
             trial.extend(point);
             trial.insert("output_name".to_owned(), json!(format!("{prefix}_{number:0digits$}")));
-            Value::Object(trial)
+            trial
         })
         .collect();
+    trials::check(&trials, &space)?;
     context.log(LogLevel::Info, format!("{} trials are planned", trials.len()), None);
     Ok(json!({ "search": search, "seed": seed, "count": trials.len(), "trials": trials }))
 }

@@ -28,6 +28,9 @@ const TUNABLE: [&str; 16] = [
     "seed",
 ];
 
+/// Those of them that are integers, so that a range of theirs holds integers only.
+const INTEGERS: [&str; 7] = ["n_hidden", "batch_size", "epochs", "cd_k", "n_chains", "patience", "seed"];
+
 /// How points are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -89,12 +92,22 @@ impl Space {
                     .push((format!("space.{name}"), format!("cannot be tried: a sweep tries {}", TUNABLE.join(", "))));
                 continue;
             }
-            match Axis::read(values, search) {
+            match Axis::read(values, search, INTEGERS.contains(&name.as_str())) {
                 Ok(axis) => axes.push((name.clone(), axis)),
                 Err(reason) => faults.push((format!("space.{name}"), reason.to_owned())),
             }
         }
         if faults.is_empty() { Ok(Self(axes)) } else { Err(faults) }
+    }
+
+    /// Whether a parameter is tried.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// The least and the greatest value of each range, by its parameter.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.0.iter().flat_map(|(name, axis)| axis.ends().into_iter().flatten().map(|end| (name.as_str(), end)))
     }
 
     /// Every combination; the last parameter changes first.
@@ -143,20 +156,27 @@ impl Space {
 }
 
 impl Axis {
-    fn read(values: &Value, search: Search) -> Result<Self, &'static str> {
+    fn read(values: &Value, search: Search, integers: bool) -> Result<Self, &'static str> {
         match (values, search) {
             (Value::Array(listed), _) if !listed.is_empty() => Ok(Self::Listed(listed.clone())),
             (Value::Object(_), Search::Random) => {
                 let right = "must be a list of values, or {min, max, scale: linear or log, integer: true or false}";
                 let range: Range = serde_json::from_value(values.clone()).map_err(|_| right)?;
-                let log = range.scale == Scale::Log;
+                let (log, whole) = (range.scale == Scale::Log, range.integer || integers);
                 if range.min >= range.max {
                     return Err("must have a min below its max");
+                }
+                if !(range.max - range.min).is_finite() {
+                    return Err("must have a min and a max whose distance is a number");
                 }
                 if log && range.min <= 0.0 {
                     return Err("must have a min above 0, as its scale is log");
                 }
-                Ok(Self::Range { low: range.min, high: range.max, log, whole: range.integer })
+                let (low, high) = if whole { (range.min.ceil(), range.max.floor()) } else { (range.min, range.max) };
+                if low > high {
+                    return Err("must have an integer between its min and its max");
+                }
+                Ok(Self::Range { low, high, log, whole })
             }
             (_, Search::Random) => Err("must be a list of values, or {min, max}"),
             (_, Search::Grid) => Err("must be a list of values: a grid has no ranges"),
@@ -167,6 +187,13 @@ impl Axis {
         match self {
             Self::Listed(values) => values,
             Self::Range { .. } => &[],
+        }
+    }
+
+    fn ends(&self) -> Option<[Value; 2]> {
+        match self {
+            Self::Listed(_) => None,
+            &Self::Range { low, high, whole, .. } => Some([low, high].map(|end| number(end, whole))),
         }
     }
 
@@ -181,11 +208,16 @@ impl Axis {
                 } else {
                     low + (high - low) * part
                 };
-                #[expect(clippy::cast_possible_truncation, reason = "it lies between two numbers of the request")]
-                if whole { json!(drawn.round() as i64) } else { json!(drawn) }
+                // What goes through logarithms comes back a last digit beyond.
+                number(drawn.clamp(low, high), whole)
             }
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it lies between two numbers of the request")]
+fn number(value: f64, whole: bool) -> Value {
+    if whole { json!(value.round() as i64) } else { json!(value) }
 }
 
 #[cfg(test)]
@@ -231,6 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn a_range_of_a_parameter_that_is_an_integer_holds_integers_only() {
+        let of =
+            json!({ "n_hidden": { "min": 1.5, "max": 4.5 }, "batch_size": { "min": 1, "max": 8, "scale": "log" } });
+        let space = space(&of, Search::Random).unwrap();
+
+        let points = space.random(20, 7);
+
+        let ends: Vec<(&str, Value)> = space.ends().collect();
+        assert_eq!(
+            ends,
+            [("n_hidden", json!(2)), ("n_hidden", json!(4)), ("batch_size", json!(1)), ("batch_size", json!(8))]
+        );
+        assert!(points.iter().all(|point| (2..=4).contains(&point["n_hidden"].as_i64().unwrap())), "{points:?}");
+        assert!(points.iter().all(|point| point["batch_size"].is_i64() || point["batch_size"].is_u64()), "{points:?}");
+    }
+
+    #[test]
     fn a_small_space_is_drawn_from_without_doubles() {
         let space = space(&json!({ "lr": [0.1, 0.01], "cd_k": [1, 2] }), Search::Random).unwrap();
 
@@ -246,6 +295,10 @@ mod tests {
 
         let fields: Vec<&str> = faults.iter().map(|(field, _)| field.as_str()).collect();
         assert_eq!(fields, ["space.colour", "space.lr", "space.cd_k", "space.momentum", "space.weight_decay"]);
+        for range in [json!({ "min": 1, "max": 0.1 }), json!({ "min": -1.7e308, "max": 1.7e308 })] {
+            assert_eq!(space(&json!({ "lr": range }), Search::Random).unwrap_err()[0].0, "space.lr");
+        }
+        assert!(space(&json!({ "cd_k": { "min": 1.2, "max": 1.8 } }), Search::Random).is_err());
         assert!(space(&json!({ "lr": { "min": 0.1, "max": 0.2 } }), Search::Grid).is_err());
         assert!(space(&json!({}), Search::Grid).is_err());
     }

@@ -58,8 +58,8 @@ impl Examples {
         max_length: usize,
         context: &TaskContext,
     ) -> Result<Self, SkillError> {
-        let column = parameters.label_col.clone();
-        let names = off_the_clock(move || labels::read(&table.path, &table.description, &column)).await?;
+        let (column, texts) = (parameters.label_col.clone(), rows.text_columns);
+        let names = off_the_clock(move || labels::read(&table.path, &table.description, &column, &texts)).await?;
         let (comments, tokens) = prepare(&parameters.request, rows.texts, model, max_length).await?;
         if names.len() != tokens.len() {
             return Err(SkillError::Transient("the table changed while it was read".to_owned()));

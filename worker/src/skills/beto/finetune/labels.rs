@@ -23,16 +23,26 @@ const LONGEST: usize = 200;
 #[serde(transparent)]
 pub struct Labels(pub Vec<String>);
 
-/// The label of each row of a table, trimmed; none where it is empty.
+/// The label of each row of a table, trimmed; none where it is empty. The columns `texts` are what is learnt from.
 ///
 /// # Errors
-/// `InvalidInput` on `label_col` when there is no such column, or it holds something that is no label.
-pub fn read(path: &Path, description: &Description, column: &str) -> Result<Vec<Option<String>>, SkillError> {
+/// `InvalidInput` on `label_col` when there is no such column, it is one of the texts, or it holds something that is no label.
+pub fn read(
+    path: &Path,
+    description: &Description,
+    column: &str,
+    texts: &[String],
+) -> Result<Vec<Option<String>>, SkillError> {
     let wrong = |reason: String| SkillError::invalid("label_col", reason);
     let names: Vec<String> = description.columns.iter().map(|column| column.name.clone()).collect();
     let place = find(&names, column).ok_or_else(|| {
         wrong(format!("there is no column `{column}`; the table has the columns {}", names.join(", ")))
     })?;
+    if texts.contains(&names[place]) {
+        // A model that reads the answer learns nothing else.
+        let reason = format!("must be another column than that of the text, which `{}` is", names[place]);
+        return Err(wrong(reason));
+    }
     let mut labels = Vec::new();
     for batch in relevo_tables::open(path, description).map_err(unreadable)? {
         let batch = batch.map_err(unreadable)?;
@@ -143,7 +153,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.csv");
         std::fs::write(&path, csv).unwrap();
-        read(&path, &relevo_tables::describe(&path, None).unwrap(), column)
+        read(&path, &relevo_tables::describe(&path, None).unwrap(), column, &["t".to_owned()])
     }
 
     #[test]
@@ -174,6 +184,13 @@ mod tests {
         assert_eq!(read_csv("t,l\na,1\nb,2\n", "l").unwrap(), [Some("1".to_owned()), Some("2".to_owned())]);
         let error = read_csv("t,l\na,1\n", "clase").unwrap_err().to_string();
         assert_eq!(error, "label_col: there is no column `clase`; the table has the columns t, l");
+    }
+
+    #[test]
+    fn a_column_of_the_text_holds_no_labels() {
+        let error = read_csv("t,l\na,1\n", "T").unwrap_err().to_string();
+
+        assert_eq!(error, "label_col: must be another column than that of the text, which `t` is");
     }
 
     #[test]

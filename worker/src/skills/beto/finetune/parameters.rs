@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::skills::{SkillError, beto::request::Request, fields::Fields};
+use crate::skills::{SkillError, beto::request::Request, fields::Fields, learning::output_name::output_name};
 
 /// How much a row counts in the loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,6 @@ impl Parameters {
     /// `InvalidInput` with one detail for each field that is wrong.
     pub fn read(parameters: &Map<String, Value>) -> Result<Self, SkillError> {
         const LABEL: &str = "the name of the column that holds the classes";
-        const NAME: &str = "1 to 64 letters, digits, `_` or `-`";
         let mut fields = Fields::new(parameters);
         let read = Self {
             request: Request::read(&mut fields),
@@ -75,14 +74,10 @@ impl Parameters {
             patience: fields.within("patience", 2, &(1..=100)),
             group_by_length: fields.or("group_by_length", true, "true or false"),
             seed: fields.within("seed", 42, &(0..=u32::MAX)),
-            output_name: fields.or("output_name", "model".to_owned(), NAME),
+            output_name: output_name(&mut fields),
         };
         if read.label_col.trim().is_empty() {
             fields.fault("label_col", format!("must be {LABEL}"));
-        }
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if read.output_name.is_empty() || 64 < read.output_name.len() || !read.output_name.chars().all(plain) {
-            fields.fault("output_name", format!("must be {NAME}"));
         }
         fields.finish()?;
         Ok(read)
@@ -111,7 +106,7 @@ mod tests {
     fn every_fault_is_named_at_once() {
         let parameters = json!({
             "input": "s3://b/k.csv", "epochs": 0, "batch_size": 0, "learning_rate": 2, "class_weights": "some",
-            "val_ratio": 1.0, "output_name": "../x", "dropout": 0.1
+            "val_ratio": 1.0, "output_name": "checkpoints", "dropout": 0.1
         });
 
         let Err(SkillError::InvalidInput { details, .. }) = read(&parameters) else { panic!("accepted") };
