@@ -12,13 +12,16 @@ use serde_json::{Map, Value};
 /// No header of a safetensors file is longer, as its format has it.
 const LONGEST_HEADER: u64 = 100_000_000;
 
+/// Tells what is wrong with one file.
+type Check = fn(&Path) -> io::Result<Option<String>>;
+
 /// What is wrong with the files of a model in this folder, as a sentence's end; none where they may be a model's. What is not there is not
 /// looked at.
 ///
 /// # Errors
 /// When a file cannot be read.
 pub fn fault(folder: &Path) -> io::Result<Option<String>> {
-    let checks: [(&str, fn(&Path) -> io::Result<Option<String>>); 3] = [
+    let checks: [(&str, Check); 3] = [
         ("config.json", config_fault),
         ("model.safetensors", safetensors_fault),
         ("pytorch_model.bin", |file| Ok((file.metadata()?.len() == 0).then(|| "is empty".to_owned()))),

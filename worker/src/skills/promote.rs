@@ -149,7 +149,7 @@ async fn load(asked: &Parameters, here: &Path, context: &TaskContext) -> Result<
         return Err(SkillError::invalid("model_uri", reason));
     }
     let folder = here.to_owned();
-    match off_the_clock(move || soundness::fault(&folder).map_err(unreadable)).await? {
+    match off_the_clock(move || soundness::fault(&folder).map_err(|error| unreadable(&error))).await? {
         Some(fault) => {
             let reason = format!("there is no model under {}: its {fault}", asked.model_uri);
             Err(SkillError::invalid("model_uri", reason))
@@ -158,13 +158,13 @@ async fn load(asked: &Parameters, here: &Path, context: &TaskContext) -> Result<
     }
 }
 
-fn unreadable(error: std::io::Error) -> SkillError {
+fn unreadable(error: &std::io::Error) -> SkillError {
     SkillError::Transient(format!("the model's files cannot be read: {error}"))
 }
 
 async fn hash(folder: &Path) -> Result<String, SkillError> {
     let folder = folder.to_owned();
-    off_the_clock(move || models::content_hash(&folder).map_err(unreadable)).await
+    off_the_clock(move || models::content_hash(&folder).map_err(|error| unreadable(&error))).await
 }
 
 async fn copy(files: &[&'static str], here: &Path, uri: &str, context: &TaskContext) -> Result<(), SkillError> {
@@ -197,7 +197,7 @@ async fn verify(
 
 fn digest(file: &Path) -> Result<Vec<u8>, SkillError> {
     let mut whole = Sha256::new();
-    models::update_from(&mut whole, file).map_err(unreadable)?;
+    models::update_from(&mut whole, file).map_err(|error| unreadable(&error))?;
     Ok(whole.finalize().to_vec())
 }
 
