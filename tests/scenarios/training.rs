@@ -161,8 +161,15 @@ fn settings_that_no_training_can_have_are_refused_before_a_job_begins() {
     let space = json!({ "dataset_id": "cursos", "space": { "lr": [0.1], "colour": [1] } });
     let problem = api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": space })).refusal(422);
     assert_eq!(problem.details[0].field, "initial_data.space.colour");
-    for range in [json!({ "min": 0, "max": 1 }), json!({ "min": 0.1, "max": 11 }), json!({ "min": "a", "max": 1 })] {
-        let space = json!({ "dataset_id": "cursos", "search": "random", "space": { "lr": range } });
+    for rates in [
+        json!([]),
+        json!(["a"]),
+        json!([0.1, 0.1]),
+        json!({ "min": 0, "max": 1 }),
+        json!({ "min": 0.1, "max": 11 }),
+        json!({ "min": "a", "max": 1 }),
+    ] {
+        let space = json!({ "dataset_id": "cursos", "search": "random", "space": { "lr": rates } });
         let problem = api.post("/api/v1/jobs/rbm_sweep", &json!({ "initial_data": space })).refusal(422);
         assert!(problem.details[0].field.starts_with("initial_data.space.lr"), "{problem:?}");
     }
