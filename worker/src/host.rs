@@ -20,6 +20,7 @@ pub(crate) fn cpu_cores() -> Option<f64> {
 
 /// Bytes of main memory that this process could still have, by the kernel and the limit of its control group; none where neither tells.
 #[must_use]
+#[cfg(feature = "torch")]
 pub(crate) fn memory_left() -> Option<u64> {
     let group =
         |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse::<u64>().ok();
