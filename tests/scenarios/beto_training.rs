@@ -94,5 +94,4 @@ fn a_training_whose_worker_is_killed_ends_with_the_same_model() {
     let resumed = api.wait_within(&broken, JobState::Completed, LONG).result.expect("it is completed");
     assert!(resumed["resumed_after_epoch"].as_u64() >= Some(1), "{resumed}");
     assert!(weights(&straight) == weights(&resumed), "the weights differ");
-    assert!(fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_none()), "the last checkpoint stayed");
 }

@@ -160,14 +160,6 @@ impl TaskContext {
         self.0.files.upload(from, uri, &self.0.stop).await
     }
 
-    /// Removes the object at an `s3://` address, if there is one.
-    ///
-    /// # Errors
-    /// Permanent when access is refused, transient when S3 cannot be reached.
-    pub(crate) async fn remove(&self, uri: &str) -> Result<(), SkillError> {
-        self.0.files.remove(uri).await
-    }
-
     /// Brings a file here that a client named: an object by its `s3://` address, or a file of this job by its name. Gives its
     /// length in bytes.
     ///

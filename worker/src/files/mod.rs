@@ -3,7 +3,6 @@
 mod address;
 mod download;
 mod refusal;
-mod remove;
 mod upload;
 
 use std::{io, path::Path};
@@ -53,14 +52,6 @@ impl Files {
     /// As for [`Self::download`].
     pub async fn upload(&self, from: &Path, uri: &str, stop: &StopSignal) -> Result<u64, SkillError> {
         upload::upload(self.client()?, from, &Address::read(uri)?, stop).await
-    }
-
-    /// Removes an object. That there is none is as good.
-    ///
-    /// # Errors
-    /// Permanent when access is refused, transient when S3 cannot be reached.
-    pub async fn remove(&self, uri: &str) -> Result<(), SkillError> {
-        remove::remove(self.client()?, &Address::read(uri)?).await
     }
 
     fn client(&self) -> Result<&Client, SkillError> {

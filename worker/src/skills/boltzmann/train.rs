@@ -107,7 +107,6 @@ impl RbmTrain {
             evaluation: evaluation.clone(),
         };
         let published = stage(context, PUBLISH, artefacts.publish(&plan.output_name, context)).await?;
-        Checkpoint::of(context).discard().await;
         let mut result = summary(&plan, &data, &run, &published);
         result.extend([
             ("metrics".to_owned(), json!(figures)),

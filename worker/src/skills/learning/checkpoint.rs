@@ -10,7 +10,6 @@ use std::{collections::BTreeMap, fmt::Display, path::Path};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tracing::warn;
 
 use crate::{context::TaskContext, skills::SkillError};
 
@@ -49,15 +48,6 @@ impl<'a> Checkpoint<'a> {
     pub async fn keep(&self, file: &Path) -> Result<bool, SkillError> {
         let Some(uri) = &self.uri else { return Ok(false) };
         self.context.upload(file, uri).await.map(|_| true)
-    }
-
-    /// Removes the checkpoint of a run whose result is kept elsewhere by now. It is large and good for nothing any more; that it
-    /// cannot be removed is no reason to lose the run.
-    pub async fn discard(&self) {
-        let Some(uri) = &self.uri else { return };
-        if let Err(error) = self.context.remove(uri).await {
-            warn!(%uri, %error, "a checkpoint that is done with stays");
-        }
     }
 }
 

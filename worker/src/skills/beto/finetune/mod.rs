@@ -38,7 +38,7 @@ use crate::{
         Running, Skill, SkillError, artefacts,
         learning::{
             chart::{confusion, curves},
-            checkpoint::{Checkpoint, Fingerprint},
+            checkpoint::Fingerprint,
         },
         off_the_clock, stage,
         torch::torch_error,
@@ -132,7 +132,6 @@ impl BetoFinetune {
         let files = stage(context, WRITE, write(begun, trained, result.clone(), to.clone())).await?;
         let name = &parameters.output_name;
         stage(context, UPLOAD, artefacts::publish(&to, &files, name, context)).await?;
-        Checkpoint::of(context).discard().await;
         result["model_uri"] = json!(artefacts::model_uri(name, context)?);
         result["files"] = json!(files.iter().map(|file| format!("{name}/{file}")).collect::<Vec<_>>());
         result["seconds"] = json!(began.elapsed().as_secs_f64());
