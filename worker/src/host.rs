@@ -18,14 +18,22 @@ pub(crate) fn cpu_cores() -> Option<f64> {
     u32::try_from(cores.get()).ok().map(f64::from)
 }
 
-/// Bytes of main memory that this process could still have, by the kernel and the limit of its control group; none where neither tells.
+/// Bytes of main memory that this process could still have, by the kernel and by the limit of the container that it runs in; none where
+/// neither tells. What the kernel keeps of files counts as free: it gives way.
 #[must_use]
 #[cfg(feature = "torch")]
 pub(crate) fn memory_left() -> Option<u64> {
-    let group =
-        |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).ok()?.trim().parse::<u64>().ok();
-    let of_group = group("max").zip(group("current")).map(|(most, now)| most.saturating_sub(now));
-    of_group.into_iter().chain(meminfo("MemAvailable:").map(|kib| kib * 1024)).min()
+    let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).unwrap_or_default();
+    let of_container = left_of_limit(&read("max"), &read("current"), &read("stat"));
+    of_container.into_iter().chain(meminfo("MemAvailable:").map(|kib| kib * 1024)).min()
+}
+
+/// What a limit leaves, by the files `memory.max`, `memory.current` and `memory.stat` of a control group (version 2); none without a limit.
+#[cfg(feature = "torch")]
+fn left_of_limit(most: &str, now: &str, stat: &str) -> Option<u64> {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    let files = stat.lines().find_map(|line| number(line.strip_prefix("file ")?)).unwrap_or(0);
+    Some(number(most)?.saturating_sub(number(now)?.saturating_sub(files)))
 }
 
 /// Main memory in GiB, to a tenth; none where the kernel does not tell.
@@ -39,4 +47,19 @@ pub(crate) fn ram_gb() -> Option<f64> {
 fn meminfo(name: &str) -> Option<u64> {
     let facts = fs::read_to_string("/proc/meminfo").ok()?;
     facts.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(feature = "torch")]
+    fn what_the_kernel_keeps_of_files_is_free_within_a_limit() {
+        let stat = "anon 300\nfile 500\nfile_mapped 7\n";
+
+        assert_eq!(left_of_limit("1000\n", "900\n", stat), Some(600));
+        assert_eq!(left_of_limit("1000\n", "900\n", ""), Some(100));
+        assert_eq!((left_of_limit("max\n", "900\n", stat), left_of_limit("", "", "")), (None, None));
+    }
 }

@@ -112,12 +112,9 @@ impl ModelFolders {
             if model.content_hash == current.version {
                 return Ok(model);
             }
-            match tokio::fs::remove_dir_all(&model.path).await {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    let reason = format!("a broken copy of the model `{name}` cannot be removed: {error}");
-                    return Err(SkillError::Transient(reason));
-                }
-                _ => {}
+            if let Err(error) = put_away(&model.path).await {
+                let reason = format!("a broken copy of the model `{name}` cannot be removed: {error}");
+                return Err(SkillError::Transient(reason));
             }
         }
         let reason = format!(
@@ -269,6 +266,16 @@ pub(crate) fn update_from(hash: &mut Sha256, path: &Path) -> std::io::Result<()>
             return Ok(());
         }
         hash.update(&piece[..read]);
+    }
+}
+
+/// Removes a folder, whole or not at all for whoever looks for it: half a folder would stand in the way of the next download.
+async fn put_away(folder: &Path) -> std::io::Result<()> {
+    let parent = folder.parent().unwrap_or(folder);
+    let away = tempfile::Builder::new().prefix(".broken-").tempdir_in(parent)?;
+    match tokio::fs::rename(folder, away.path().join("model")).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -4,8 +4,10 @@ use std::{env, os::unix::process::CommandExt, process::Command};
 
 use tracing::warn;
 
-/// Rounds of a waiting loop, some microseconds, before a thread of OpenMP goes to sleep.
-const ROUNDS: (&str, &str) = ("GOMP_SPINCOUNT", "1000");
+/// Says after how many rounds of a waiting loop a thread of OpenMP goes to sleep.
+const SPIN_COUNT: &str = "GOMP_SPINCOUNT";
+/// Some microseconds.
+const ROUNDS: &str = "1000";
 /// The other variable by which somebody may have decided it.
 const POLICY: &str = "OMP_WAIT_POLICY";
 
@@ -15,13 +17,14 @@ const POLICY: &str = "OMP_WAIT_POLICY";
 /// Left alone, threads of OpenMP wait awake for milliseconds. Where they share processors with anything else, such as another worker
 /// or a container's quota, they take from each other what they wait for: training becomes several times slower.
 pub fn wait_asleep() {
-    let (name, rounds) = ROUNDS;
-    if env::var_os(name).or_else(|| env::var_os(POLICY)).is_some() {
+    if env::var_os(SPIN_COUNT).or_else(|| env::var_os(POLICY)).is_some() {
         return;
     }
-    let fault = match env::current_exe() {
-        Ok(program) => Command::new(program).args(env::args_os().skip(1)).env(name, rounds).exec(),
-        Err(fault) => fault,
+    let mut given = env::args_os();
+    let fault = match (env::current_exe(), given.next()) {
+        (Ok(program), Some(name)) => Command::new(program).arg0(name).args(given).env(SPIN_COUNT, ROUNDS).exec(),
+        (Ok(program), None) => Command::new(program).env(SPIN_COUNT, ROUNDS).exec(),
+        (Err(fault), _) => fault,
     };
-    warn!(%fault, "threads will wait awake: the program cannot be started again with {name}={rounds}");
+    warn!(%fault, "threads will wait awake: the program cannot be started again with {SPIN_COUNT}={ROUNDS}");
 }

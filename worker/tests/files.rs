@@ -74,7 +74,8 @@ async fn an_object_that_was_damaged_where_it_lies_is_told_as_that() {
 
     let fault = files.download("s3://data/damaged", &to, &stop).await.unwrap_err();
 
-    assert!(matches!(&fault, SkillError::Transient(reason) if reason.contains("checksum")), "{fault:?}");
+    let told = "s3://data/damaged is damaged where it lies: ";
+    assert!(matches!(&fault, SkillError::Permanent(reason) if reason.starts_with(told)), "{fault:?}");
     assert!(!to.exists());
 }
 

@@ -29,7 +29,7 @@ struct Whole {
 pub(super) async fn download(client: &Client, address: &Address, to: &Path) -> Result<u64, SkillError> {
     let file = File::create(to).await.map_err(|fault| disk_fault(to, &fault))?;
     let mut file = BufWriter::with_capacity(BUFFER, file);
-    let (mut written, mut breaks) = (0, 0);
+    let (mut written, mut breaks, mut damaged) = (0, 0, false);
     let mut whole: Option<Whole> = None;
     loop {
         let mut get = client.get_object().bucket(&address.bucket).key(&address.key);
@@ -54,7 +54,11 @@ pub(super) async fn download(client: &Client, address: &Address, to: &Path) -> R
             return Err(unreachable(address, &broken));
         }
         if written == whole.bytes {
-            // All bytes came, and their checksum is another: nothing says which of them are wrong.
+            // All bytes came, and their checksum is another: nothing says which of them are wrong, and on the way they are hardly so twice.
+            if damaged {
+                return Err(SkillError::Permanent(format!("{address} is damaged where it lies: {broken}")));
+            }
+            damaged = true;
             begin_anew(&mut file).await.map_err(|fault| disk_fault(to, &fault))?;
             written = 0;
         }

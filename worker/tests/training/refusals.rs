@@ -3,7 +3,6 @@
 use std::fs;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use relevo_worker::skills::SkillError;
 use serde_json::{Value, json};
 
 use crate::{
@@ -123,18 +122,6 @@ async fn a_value_that_no_unit_can_take_is_refused_with_its_place_when_a_model_is
         assert_eq!(name, "source");
         assert!(reason.starts_with("column \"calif_3\" holds -1e300 in row 251,"), "{reason}");
     }
-}
-
-#[tokio::test]
-async fn a_machine_that_memory_would_not_take_is_refused_before_it_is_made() {
-    let bench = Bench::new().await;
-    let giant =
-        training(&json!({ "model": "dbm", "n_hidden": [16384, 16384, 16384, 16384, 16384, 16384, 16384, 16384] }));
-
-    let refused = bench.run("rbm.train", &of(&moods(&bench, "moods"), &giant)).await.unwrap_err();
-
-    let SkillError::ResourceExhausted(reason) = refused else { panic!("{refused:?}") };
-    assert!(reason.starts_with("n_hidden makes a machine of 1879"), "{reason}");
 }
 
 #[tokio::test]

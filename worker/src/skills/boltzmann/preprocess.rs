@@ -28,7 +28,7 @@ pub enum Why {
     Empty,
     /// Its values are so large that how far they spread is beyond double precision.
     Overflow,
-    /// It holds texts.
+    /// It holds texts, or something else that is no number.
     Text,
 }
 
@@ -152,11 +152,14 @@ fn scale<I: Iterator<Item = f64>>(
     let mean = values().sum::<f64>() / count as f64;
     // With the missing values in place: that is what the units see. Two values that are too near to be told apart are one.
     let spread = (values().map(|value| (value - mean).powi(2)).sum::<f64>() / rows as f64).sqrt();
-    if low == high || spread <= f64::EPSILON * mean.abs() {
+    if low == high {
         return Err(Why::Constant);
     }
     if !(high - low).is_finite() || !spread.is_finite() {
         return Err(Why::Overflow);
+    }
+    if spread <= f64::EPSILON * mean.abs() {
+        return Err(Why::Constant);
     }
     Ok(match visible {
         Visible::Bernoulli => (mean, low, high - low),
@@ -235,12 +238,12 @@ mod tests {
 
     #[test]
     fn a_column_whose_spread_is_beyond_all_numbers_is_not_called_constant() {
-        let names = ["a", "b"].map(str::to_owned).to_vec();
-        let matrix = Matrix { names, values: vec![1.7e308, 1.0, -1.7e308, 2.0] };
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let matrix = Matrix { names, values: vec![1.7e308, 1.0, 1.7e308, -1.7e308, 2.0, 1.6e308] };
 
         let dropped = Preprocess::fit(&matrix, &[0, 1], Visible::Bernoulli).unwrap().dropped;
 
-        assert_eq!(dropped, [Dropped { name: "a".to_owned(), reason: Why::Overflow }]);
+        assert_eq!(dropped, ["a", "c"].map(|name| Dropped { name: name.to_owned(), reason: Why::Overflow }));
     }
 
     #[test]

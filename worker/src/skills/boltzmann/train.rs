@@ -70,7 +70,7 @@ pub(in crate::skills) async fn load(plan: &Arc<Plan>, context: &TaskContext) -> 
     let go_on = move || if going.is_cancelled() { Err(SkillError::Cancelled) } else { Ok(()) };
     let table = off_the_clock(move || Table::read(&local, &plan, go_on)).await?;
     if !table.no_numbers.is_empty() {
-        let message = format!("left out, as they hold texts: {}", table.no_numbers.join(", "));
+        let message = format!("left out, as they hold no numbers: {}", table.no_numbers.join(", "));
         context.log(LogLevel::Warning, message, None);
     }
     Ok(table)
@@ -190,7 +190,7 @@ fn tell_data(data: &Prepared, context: &TaskContext) {
     let dropped = data.preprocess.dropped.iter().filter(|column| column.reason != Why::Text);
     let names: Vec<&str> = dropped.map(|column| column.name.as_str()).collect();
     if !names.is_empty() {
-        let message = format!("left out, as they do not vary among the rows to learn from: {}", names.join(", "));
+        let message = format!("left out, as they have no scale among the rows to learn from: {}", names.join(", "));
         context.log(LogLevel::Warning, message, Some(json!(data.preprocess.dropped)));
     }
 }

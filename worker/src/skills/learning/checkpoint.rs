@@ -2,7 +2,7 @@
 //!
 //! A checkpoint is taken up by the very same training only. One of another training, or one that cannot be read, ends the task with the
 //! reason and is never passed over: its address is the task's own, so what lies there has been lost or tampered with, or the file or the
-//! model that the training began with has changed under its name. Whatever it is, a person who waits for the rest of a long training
+//! model that the training began with has changed under its name, or a release of the worker that takes other parameters has come in between. Whatever it is, a person who waits for the rest of a long training
 //! should know before it begins anew.
 
 use std::{collections::BTreeMap, fmt::Display, path::Path};
@@ -91,7 +91,7 @@ pub fn read<S: DeserializeOwned>(text: &str, training: &Fingerprint) -> Result<S
     let differences = training.differences(&kept.training);
     if !differences.is_empty() {
         let reason = format!(
-            "the checkpoint is of another training, which differs in its {}; this one must begin anew, as a new job",
+            "the checkpoint is of another training or of another release of the worker, and differs in its {}; this training must begin anew, as a new job",
             differences.join(" and its ")
         );
         return Err(SkillError::Permanent(reason));

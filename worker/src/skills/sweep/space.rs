@@ -202,11 +202,13 @@ impl Axis {
             Self::Listed(values) => values[rng.usize(..values.len())].clone(),
             &Self::Range { low, high, log, whole } => {
                 let part = rng.f64();
+                // A whole number stands for all that is rounded to it: the ends too, or they would come half as often.
+                let (from, to) = if whole { (low - 0.5, high + 0.5) } else { (low, high) };
                 // `libm`, because a seed must give the same points on every machine.
                 let drawn = if log {
-                    libm::exp(libm::log(low) + (libm::log(high) - libm::log(low)) * part)
+                    libm::exp(libm::log(from) + (libm::log(to) - libm::log(from)) * part)
                 } else {
-                    low + (high - low) * part
+                    from + (to - from) * part
                 };
                 // What goes through logarithms comes back a last digit beyond.
                 number(drawn.clamp(low, high), whole)

@@ -275,8 +275,8 @@ impl Pair {
     }
 }
 
-/// What units get from the states of the other layer, `states · weights + biases`, in fp32 into `inputs`. A product in bf16 is summed up in
-/// fp32 by libtorch and rounded once; the biases are not.
+/// What units get from the states of the other layer, `states · weights + biases`, in fp32 into `inputs`. A product in bf16 is, on a
+/// CPU, summed up in fp32 by libtorch and rounded once; the biases are not.
 fn inputs(biases: &Tensor, states: &Tensor, weights: &Tensor, inputs: &Tensor) -> Result<(), TchError> {
     if states.kind() == inputs.kind() {
         biases.f_addmm_out(inputs, states, weights).map(drop)
