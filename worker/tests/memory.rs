@@ -6,6 +6,8 @@ mod bench;
 mod s3;
 mod tables;
 
+use std::process::Command;
+
 use bench::Bench;
 use datafusion::arrow::array::Float64Array;
 use relevo_worker::skills::SkillError;
@@ -31,11 +33,23 @@ fn training(n_hidden: u32) -> Value {
     json!({ "n_hidden": n_hidden, "batch_size": ROWS / 2, "epochs": 1, "val_ratio": 0.5, "checkpoint_seconds": 0 })
 }
 
-#[tokio::test]
-async fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
+/// Tells a process of this test that it is the one to run out of memory.
+const ALONE: &str = "RELEVO_TEST_ALONE";
+
+#[test]
+fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
+    if std::env::var_os(ALONE).is_some() {
+        return tokio::runtime::Runtime::new().unwrap().block_on(run_out_of_memory());
+    }
+    // glibc takes address space for each thread that allocates: how many do so at once is for the machine's other work to say.
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["half_a_batch", "--nocapture"]).env(ALONE, "yes").env("MALLOC_ARENA_MAX", "1");
+    assert!(child.status().unwrap().success());
+}
+
+async fn run_out_of_memory() {
     let bench = Bench::new().await;
     let numbers = |of: usize| column(Float64Array::from_iter_values((0..ROWS).map(|row| (row * of % 101) as f64)));
-    let many = |of: usize| column(Float64Array::from_iter_values((0..16 * ROWS).map(|row| (row * of % 101) as f64)));
     let table = bench.table("wide", vec![("calif_1", numbers(3)), ("calif_2", numbers(7))]);
     // Threads and pools that every training makes are there before the limit is set.
     bench.run("rbm.train", &of(&table, &training(16))).await.unwrap();
@@ -44,11 +58,6 @@ async fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
     // Learning from a batch takes several tensors of its hidden layer: there is room for those of half a batch.
     leave(of_a_batch * 7 / 2);
     let halved = bench.run("rbm.train", &of(&table, &training(8192))).await.unwrap();
-    let audit = json!({ "n_hidden": 512, "batch_size": 8 * ROWS, "epochs": 1, "folds": 2, "columns": ["calif_*"], "head": "regressor", "target": "score" });
-    let long = bench.table("long", vec![("calif_1", many(3)), ("calif_2", many(7)), ("score", many(11))]);
-    // The head keeps the hidden layer of all rows beside that.
-    leave(of_a_batch * 6);
-    let audited = bench.run("eval.audit", &of(&long, &audit)).await.unwrap();
     leave(of_a_batch);
     let refused = bench.run("rbm.train", &of(&table, &training(8192))).await.unwrap_err();
     let after = bench.run("rbm.train", &of(&table, &training(16))).await;
@@ -58,8 +67,6 @@ async fn half_a_batch_is_tried_once_where_a_whole_one_has_no_room() {
         (&halved["requested_batch_size"], &halved["parameters"]["batch_size"]),
         (&json!(asked), &json!(asked / 2))
     );
-    assert_eq!((&audited["batch_size"], &audited["halved_for_memory"]), (&json!(4 * ROWS), &json!(true)));
-    assert_eq!(audited["per_fold"].as_array().unwrap().len(), 2);
     assert!(matches!(&refused, SkillError::ResourceExhausted(_)), "{refused:?}");
     // The memory of what failed is free again.
     assert!(after.is_ok(), "{after:?}");
