@@ -49,12 +49,11 @@ fn meminfo(name: &str) -> Option<u64> {
     facts.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "torch"))]
 mod tests {
     use super::*;
 
     #[test]
-    #[cfg(feature = "torch")]
     fn what_the_kernel_keeps_of_files_is_free_within_a_limit() {
         let stat = "anon 300\nfile 500\nfile_mapped 7\n";
 
