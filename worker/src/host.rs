@@ -25,7 +25,8 @@ pub(crate) fn cpu_cores() -> Option<f64> {
 pub(crate) fn memory_left() -> Option<u64> {
     let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/memory.{name}")).unwrap_or_default();
     let of_container = left_of_limit(&read("max"), &read("current"), &read("stat"));
-    of_container.into_iter().chain(meminfo("MemAvailable:").map(|kib| kib * 1024)).min()
+    let facts = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    of_container.into_iter().chain(kib(&facts, "MemAvailable:").map(|kib| kib * 1024)).min()
 }
 
 /// What a limit leaves, by the files `memory.max`, `memory.current` and `memory.stat` of a control group (version 2); none without a limit.
@@ -39,13 +40,12 @@ fn left_of_limit(most: &str, now: &str, stat: &str) -> Option<u64> {
 /// Main memory in GiB, to a tenth; none where the kernel does not tell.
 #[must_use]
 pub(crate) fn ram_gb() -> Option<f64> {
-    let kib = u32::try_from(meminfo("MemTotal:")? / 1024).ok().map(f64::from)?;
-    Some((kib / 1024.0 * 10.0).round() / 10.0)
+    let facts = fs::read_to_string("/proc/meminfo").ok()?;
+    Some((kib(&facts, "MemTotal:")? as f64 / 1024.0 / 1024.0 * 10.0).round() / 10.0)
 }
 
-/// A figure of the kernel's, in KiB.
-fn meminfo(name: &str) -> Option<u64> {
-    let facts = fs::read_to_string("/proc/meminfo").ok()?;
+/// A figure of `/proc/meminfo` by its name, in KiB.
+pub(crate) fn kib(facts: &str, name: &str) -> Option<u64> {
     facts.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
 }
 

@@ -21,10 +21,10 @@ pub fn wait_asleep() {
         return;
     }
     let mut given = env::args_os();
-    let fault = match (env::current_exe(), given.next()) {
-        (Ok(program), Some(name)) => Command::new(program).arg0(name).args(given).env(SPIN_COUNT, ROUNDS).exec(),
-        (Ok(program), None) => Command::new(program).env(SPIN_COUNT, ROUNDS).exec(),
-        (Err(fault), _) => fault,
+    let name = given.next().unwrap_or_default();
+    let fault = match env::current_exe() {
+        Ok(program) => Command::new(program).arg0(name).args(given).env(SPIN_COUNT, ROUNDS).exec(),
+        Err(fault) => fault,
     };
     warn!(%fault, "threads will wait awake: the program cannot be started again with {SPIN_COUNT}={ROUNDS}");
 }

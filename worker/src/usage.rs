@@ -10,7 +10,7 @@ use std::{
 use relevo_shared::worker::Usage;
 use tracing::warn;
 
-use crate::gpus::GpuMeter;
+use crate::{gpus::GpuMeter, host::kib};
 
 /// The latest measurement; measuring ends when this is dropped.
 #[derive(Debug)]
@@ -81,10 +81,8 @@ impl Ticks {
 
 /// Main memory that is not available, in GiB.
 fn ram_used_gb(facts: &str) -> Option<f64> {
-    let kib = |name: &str| -> Option<f64> {
-        facts.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix(" kB")?.parse().ok()
-    };
-    Some(to_a_tenth((kib("MemTotal:")? - kib("MemAvailable:")?) / 1024.0 / 1024.0))
+    let used = kib(facts, "MemTotal:")?.checked_sub(kib(facts, "MemAvailable:")?)?;
+    Some(to_a_tenth(used as f64 / 1024.0 / 1024.0))
 }
 
 fn to_a_tenth(value: f64) -> f64 {

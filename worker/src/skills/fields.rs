@@ -99,8 +99,7 @@ impl Fields {
         if self.faults.is_empty() {
             return Ok(());
         }
-        let sentences: Vec<String> = self.faults.iter().map(|d| format!("{}: {}", d.field, d.reason)).collect();
-        Err(SkillError::InvalidInput { message: sentences.join("; "), details: self.faults })
+        Err(SkillError::invalid_fields(self.faults))
     }
 }
 

@@ -92,8 +92,14 @@ pub enum SkillError {
 impl SkillError {
     /// An invalid input with one named field.
     pub fn invalid(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        let detail = Detail::new(field, reason);
-        Self::InvalidInput { message: format!("{}: {}", detail.field, detail.reason), details: vec![detail] }
+        Self::invalid_fields(vec![Detail::new(field, reason)])
+    }
+
+    /// An invalid input with several named fields; the message tells them all.
+    #[must_use]
+    pub fn invalid_fields(details: Vec<Detail>) -> Self {
+        let sentences: Vec<String> = details.iter().map(|it| format!("{}: {}", it.field, it.reason)).collect();
+        Self::InvalidInput { message: sentences.join("; "), details }
     }
 
     /// The code that goes over the wire; an outcome goes by its own word instead.

@@ -61,13 +61,12 @@ impl Run {
         mut room: Room,
         context: &TaskContext,
     ) -> Result<Self, SkillError> {
-        if !device.is_cuda() {
-            let settings = plan.machine(data.preprocess.columns.len(), as_i64(room.rows));
-            memory::check(settings.parameters())?;
-        }
         let stage = loop {
-            let (settings, prepared) =
-                (plan.machine(data.preprocess.columns.len(), as_i64(room.rows)), Arc::clone(data));
+            let settings = plan.machine(data.preprocess.columns.len(), as_i64(room.rows));
+            if !device.is_cuda() {
+                memory::check(settings.parameters())?;
+            }
+            let prepared = Arc::clone(data);
             match device.run(move |desk| Stage::new(settings, &prepared, desk.device)).await? {
                 Ok(stage) => break stage,
                 Err(fault) => room = room.after(fault.into(), device, context).await?,

@@ -5,7 +5,11 @@
 //! model that the training began with has changed under its name, or a release of the worker that takes other parameters has come in between. Whatever it is, a person who waits for the rest of a long training
 //! should know before it begins anew.
 
-use std::{collections::BTreeMap, fmt::Display, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    path::Path,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -65,8 +69,8 @@ impl Fingerprint {
 
     /// Parts that only one of the two has, or that are not the same in both.
     fn differences<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
-        let names: BTreeMap<&String, ()> = self.0.keys().chain(other.0.keys()).map(|name| (name, ())).collect();
-        names.into_keys().filter(|name| self.0.get(*name) != other.0.get(*name)).map(String::as_str).collect()
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).map(String::as_str).collect()
     }
 }
 

@@ -38,10 +38,8 @@ pub(super) fn check(trials: &[Map<String, Value>], space: &Space) -> Result<(), 
     if faults.is_empty() {
         return Ok(());
     }
-    let details: Vec<Detail> =
-        faults.into_iter().map(|(fault, told)| Detail::new(fault.field, format!("{}{told}", fault.reason))).collect();
-    let sentences: Vec<String> = details.iter().map(|d| format!("{}: {}", d.field, d.reason)).collect();
-    Err(SkillError::InvalidInput { message: sentences.join("; "), details })
+    let details = faults.into_iter().map(|(fault, told)| Detail::new(fault.field, format!("{}{told}", fault.reason)));
+    Err(SkillError::invalid_fields(details.collect()))
 }
 
 fn faults_of(trial: &Map<String, Value>) -> Vec<Detail> {
